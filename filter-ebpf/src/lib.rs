@@ -1,0 +1,3 @@
+//! The packet's way.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]

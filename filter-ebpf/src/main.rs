@@ -1,0 +1,2 @@
+//! The XDP program.
+fn main() {}

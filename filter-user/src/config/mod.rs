@@ -1,0 +1,3 @@
+//! The config's way: text -> `file` (as typed) -> `policy` (valid).
+
+pub mod policy;

@@ -1,0 +1,3 @@
+//! The config's way and the daemon.
+
+pub mod config;

@@ -1,0 +1,2 @@
+//! `edge-filter`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Packets, oracle, fixtures and namespaces for the tests of edge-filter.

@@ -1,0 +1,2 @@
+//! Set-up, build, tests and demo.
+fn main() {}
