@@ -1,0 +1,35 @@
+//! Sizes and offsets of everything that crosses the kernel boundary, asserted at compile time.
+//! If one of these fails, bump `ABI_VERSION` and mend it here, in one commit.
+
+use crate::addr::SourceKey;
+use crate::gcra::Rate;
+use crate::policy::{Fixed, Group, Page, Profile, Service, Settings};
+use crate::sources::Seed;
+use crate::state::State;
+use core::mem::{align_of, offset_of, size_of};
+
+const _: () = assert!(crate::version::ABI_VERSION == 1);
+const _: () = assert!(size_of::<Page>() == 1 << 18);
+const _: () = assert!(size_of::<Group>() == 4096);
+const _: () = assert!(size_of::<Rate>() == 16);
+const _: () = assert!(size_of::<Profile>() == 64);
+const _: () = assert!(size_of::<Service>() == 32);
+const _: () = assert!(size_of::<Settings>() == 64);
+const _: () = assert!(size_of::<Seed>() == 32);
+const _: () = assert!(size_of::<SourceKey>() == 24 && align_of::<SourceKey>() == 4);
+const _: () = assert!(size_of::<State>() == 336 && align_of::<State>() == 8);
+const _: () = assert!(offset_of!(State, active) == 0);
+const _: () = assert!(offset_of!(State, bypass_until_seconds) == 8);
+const _: () = assert!(offset_of!(State, exceptions) == 16);
+const _: () = assert!(offset_of!(State, ephemeral_ports) == 24);
+const _: () = assert!(offset_of!(State, interfaces) == 80);
+const _: () = assert!(offset_of!(Fixed, udp) == 128 << 10);
+const _: () = assert!(offset_of!(Fixed, index4) == 256 << 10);
+const _: () = assert!(offset_of!(Fixed, index6) == 512 << 10);
+const _: () = assert!(offset_of!(Fixed, classes) == 1024 << 10);
+const _: () = assert!(offset_of!(Fixed, profiles) == 1152 << 10);
+const _: () = assert!(offset_of!(Fixed, services) == 1280 << 10);
+const _: () = assert!(offset_of!(Fixed, addresses) == 1282 << 10);
+const _: () = assert!(offset_of!(Fixed, address_places) == 1283 << 10);
+const _: () = assert!(offset_of!(Fixed, settings) == 1287 << 10);
+const _: () = assert!(size_of::<Fixed>() == 1288 << 10);

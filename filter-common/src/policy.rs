@@ -1,0 +1,342 @@
+//! The fixed part of a generation: ports, classes, rates, services and both indexes, one map
+//! value, looked up once a packet. What grows with the policy lies in pages beside it.
+//!
+//! Every length is a power of two and every index is masked: the verifier loses a comparison
+//! that LLVM makes on a copy of the index.
+
+use crate::gcra::Rate;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Most services of a policy.
+pub const SERVICES: usize = 64;
+/// Most interfaces of a policy.
+pub const INTERFACES: usize = 16;
+/// Slot of packets from an interface that the daemon has not named: judged as from an interface
+/// that no service is limited to.
+pub const UNKNOWN_INTERFACE: u32 = 16;
+/// Most classes: each distinct combination of what services say about a source.
+pub const CLASSES: usize = 65_000;
+/// Classes in the fixed part; the others lie in pages.
+pub const FIXED_CLASSES: usize = 1024;
+/// Most distinct rates (profiles), number 0, no limit, included.
+pub const PROFILES: usize = 2048;
+/// Most distinct port entries that depend on interface or address.
+pub const GROUPS: usize = 2048;
+/// Most service addresses.
+pub const ADDRESSES: usize = 64;
+/// Places of the perfect hash of service addresses.
+pub const ADDRESS_PLACES: usize = 4096;
+
+/// 8-byte words of a page: the value type of the map of pages, 256 KiB. A /16 full of IPv4
+/// ranges just fits.
+pub const PAGE_WORDS: usize = 1 << 15;
+/// A page as its map has it. An array, not a struct: kernels up to 6.1 refuse inner maps made
+/// without BTF where the template's value is a struct.
+pub type Page = [u64; PAGE_WORDS];
+/// A page of 32-bit words.
+pub type Page32 = [u32; PAGE_WORDS * 2];
+/// A page of class rows.
+pub type ClassPage = [ClassRow; CLASSES_IN_PAGE];
+/// A page of groups.
+pub type GroupPage = [Group; GROUPS_IN_PAGE];
+
+const CLASSES_IN_PAGE: usize = size_of::<Page>() / size_of::<ClassRow>();
+const GROUPS_IN_PAGE: usize = size_of::<Page>() / size_of::<Group>();
+
+/// What each service says about the sources of a class, by service number.
+pub type ClassRow = [ClassEntry; SERVICES];
+/// Which service a port belongs to, by interface slot and address slot.
+pub type Group = [[GroupEntry; 2 * ADDRESSES]; 2 * INTERFACES];
+
+/// What one service says about one class; three flags are the same in a whole row.
+#[repr(transparent)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct ClassEntry(u16);
+
+impl ClassEntry {
+    /// The service lists the source.
+    pub const ALLOW: u16 = 1;
+    /// The service denies the source.
+    pub const DENY: u16 = 2;
+    /// The source may reach the management ports. The same in a whole row.
+    pub const MANAGEMENT: u16 = 4;
+    /// Some service allows and does not deny the source, or management does. The same in a
+    /// whole row.
+    pub const ANY_ALLOWS: u16 = 8;
+    const PROFILE_SHIFT: u32 = 5;
+
+    /// Flags and the number of the rates (0: none, as for a source that is exempt).
+    pub const fn new(flags: u16, profile: u16) -> Self {
+        Self(flags | profile << Self::PROFILE_SHIFT)
+    }
+
+    /// Whether a flag is set.
+    #[inline(always)]
+    pub const fn has(self, flag: u16) -> bool {
+        self.0 & flag != 0
+    }
+
+    /// Number of the rates.
+    #[inline(always)]
+    pub const fn profile(self) -> usize {
+        (self.0 >> Self::PROFILE_SHIFT) as usize
+    }
+}
+
+/// What a port belongs to. Ports are indexed as they stand on the wire, `443u16.to_be()`:
+/// kernels 6.1 and 6.12 forget a number's bounds when its bytes are swapped.
+#[repr(transparent)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct PortEntry(u16);
+
+impl PortEntry {
+    const GROUP: u16 = 1 << 15;
+    const MANAGEMENT: u16 = 1 << 13;
+    const REPLY: u16 = 1 << 12;
+    const NUMBER: u16 = GROUPS as u16 - 1;
+
+    /// No service.
+    pub const UNLISTED: Self = Self(0);
+
+    /// One service, whatever the interface and the address.
+    pub const fn service(entry: GroupEntry) -> Self {
+        Self(entry.0 as u16)
+    }
+
+    /// A row of a group page decides.
+    pub const fn group(number: u16) -> Self {
+        Self(Self::GROUP | number & Self::NUMBER)
+    }
+
+    /// Also a port of `management`.
+    pub const fn with_management(self) -> Self {
+        Self(self.0 | Self::MANAGEMENT)
+    }
+
+    /// Also a port that is answered to without a connected socket.
+    pub const fn with_reply(self) -> Self {
+        Self(self.0 | Self::REPLY)
+    }
+
+    /// Whether it is a port of `management`.
+    #[inline(always)]
+    pub const fn is_management(self) -> bool {
+        self.0 & Self::MANAGEMENT != 0
+    }
+
+    /// Whether it is a port of `reply_ports`, or a DHCP client's.
+    #[inline(always)]
+    pub const fn is_reply(self) -> bool {
+        self.0 & Self::REPLY != 0
+    }
+
+    /// The group's number, or the entry that holds everywhere.
+    #[inline(always)]
+    pub const fn resolve(self) -> Result<GroupEntry, usize> {
+        if self.0 & Self::GROUP != 0 {
+            Err((self.0 & Self::NUMBER) as usize)
+        } else {
+            Ok(GroupEntry(self.0 as u8))
+        }
+    }
+}
+
+/// A service, or none, and whether QUIC is spoken.
+#[repr(transparent)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct GroupEntry(u8);
+
+impl GroupEntry {
+    const LISTED: u8 = 1 << 7;
+    const QUIC: u8 = 1 << 6;
+
+    /// No service.
+    pub const UNLISTED: Self = Self(0);
+
+    /// A service by its number.
+    pub const fn new(service: u8, is_quic: bool) -> Self {
+        let quic = if is_quic { Self::QUIC } else { 0 };
+        Self(Self::LISTED | quic | service % SERVICES as u8)
+    }
+
+    /// The service's number, if there is one.
+    #[inline(always)]
+    pub const fn service(self) -> Option<u8> {
+        if self.0 & Self::LISTED == 0 {
+            None
+        } else {
+            Some(self.0 % SERVICES as u8)
+        }
+    }
+
+    /// Whether QUIC is spoken.
+    #[inline(always)]
+    pub const fn is_quic(self) -> bool {
+        self.0 & Self::QUIC != 0
+    }
+}
+
+/// The rates of a service, or of one of its overrides.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Profile {
+    /// New connections.
+    pub connections: Rate,
+    /// Packets.
+    pub packets: Rate,
+    /// Names the override, the same across reloads; 0 for the service's own rates.
+    pub override_tag: u32,
+    /// Zero.
+    pub padding: [u32; 7],
+}
+
+/// Settings of one service.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Service {
+    /// IPv4 sources are counted by these bits.
+    pub mask4: u32,
+    /// 1 where drops are only counted.
+    pub is_monitor: u32,
+    /// IPv6 sources are counted by these bits: upper half.
+    pub upper_mask6: u64,
+    /// IPv6 sources are counted by these bits: lower half.
+    pub lower_mask6: u64,
+    /// Zero.
+    pub padding: u64,
+}
+
+/// Settings of the policy.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Settings {
+    /// A bit a slot: the interfaces that the policy is for. [`UNKNOWN_INTERFACE`] always is.
+    pub interfaces: u32,
+    /// 1 where nothing is dropped.
+    pub is_monitor: u32,
+    /// [`UNLISTED_PASS`] and so on.
+    pub unlisted: u32,
+    /// First page of classes from [`FIXED_CLASSES`] on.
+    pub class_page: u32,
+    /// First page of groups.
+    pub group_page: u32,
+    /// 1 where some service is limited to addresses.
+    pub has_addresses: u32,
+    /// Multiplier of the perfect hash of service addresses; odd.
+    pub address_multiplier: u64,
+    /// IP protocols that pass as replies, a bit each.
+    pub protocols: [u64; 4],
+}
+
+/// What no service lists passes.
+pub const UNLISTED_PASS: u32 = 0;
+/// It passes, and what "drop" would drop is counted.
+pub const UNLISTED_MONITOR: u32 = 1;
+/// It is dropped, but for what answers the host itself.
+pub const UNLISTED_DROP: u32 = 2;
+
+/// Everything of a generation that has a fixed size.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Fixed {
+    /// TCP ports, as on the wire.
+    pub tcp: [PortEntry; 1 << 16],
+    /// UDP ports, as on the wire.
+    pub udp: [PortEntry; 1 << 16],
+    /// See `table4`.
+    pub index4: [u32; 1 << 16],
+    /// See `table6`.
+    pub index6: [u64; 1 << 16],
+    /// The first classes.
+    pub classes: [ClassRow; FIXED_CLASSES],
+    /// Rates, by number.
+    pub profiles: [Profile; PROFILES],
+    /// Services, by number.
+    pub services: [Service; SERVICES],
+    /// Service addresses, upper and lower half; IPv4 as `::ffff:a.b.c.d`.
+    pub addresses: [[u64; 2]; ADDRESSES],
+    /// One more than the number of the address that hashes to this place; 0 for none.
+    pub address_places: [u8; ADDRESS_PLACES],
+    /// The rest.
+    pub settings: Settings,
+    /// Zero: fills the value to whole KiB.
+    pub padding: [u64; 120],
+}
+
+/// The value type of the map, for the same reason as [`Page`].
+pub type FixedWords = [u64; size_of::<Fixed>() / 8];
+
+/// Where the pages of a generation are had.
+pub trait Pages {
+    /// A page, or `None` if there is none of that number: a fault.
+    fn page(&self, page: u32) -> Option<&Page>;
+}
+
+/// What a service says about a class.
+#[inline(always)]
+pub fn class_entry<P: Pages + ?Sized>(
+    fixed: &Fixed,
+    pages: &P,
+    class: u16,
+    service: u8,
+) -> Option<ClassEntry> {
+    let class = usize::from(class);
+    let row = if class < FIXED_CLASSES {
+        &fixed.classes[class % FIXED_CLASSES]
+    } else {
+        let class = class - FIXED_CLASSES;
+        let page = pages.page(fixed.settings.class_page + (class / CLASSES_IN_PAGE) as u32)?;
+        let rows: &ClassPage = zerocopy::transmute_ref!(page);
+        &rows[class % CLASSES_IN_PAGE]
+    };
+    Some(row[usize::from(service) % SERVICES])
+}
+
+/// Which service a group's port belongs to.
+#[inline(always)]
+pub fn group_entry<P: Pages + ?Sized>(
+    fixed: &Fixed,
+    pages: &P,
+    group: usize,
+    interface: u32,
+    address: usize,
+) -> Option<GroupEntry> {
+    let page = pages.page(fixed.settings.group_page + (group / GROUPS_IN_PAGE) as u32)?;
+    let groups: &GroupPage = zerocopy::transmute_ref!(page);
+    let group = &groups[group % GROUPS_IN_PAGE];
+    Some(group[interface as usize % (2 * INTERFACES)][address % (2 * ADDRESSES)])
+}
+
+/// The address slot of a destination: 0 for an address that no service names.
+#[inline(always)]
+pub fn address_slot(fixed: &Fixed, upper: u64, lower: u64) -> usize {
+    let place = address_place(upper, lower, fixed.settings.address_multiplier);
+    let slot = usize::from(fixed.address_places[place]);
+    let [want_upper, want_lower] = fixed.addresses[slot.wrapping_sub(1) % ADDRESSES];
+    if slot != 0 && want_upper == upper && want_lower == lower {
+        slot
+    } else {
+        0
+    }
+}
+
+/// Place of an address under a multiplier; the compiler of policies tries multipliers until no
+/// two addresses share a place.
+#[inline(always)]
+pub const fn address_place(upper: u64, lower: u64, multiplier: u64) -> usize {
+    let mixed = (upper ^ upper >> 29).wrapping_mul(multiplier) ^ lower;
+    let mixed = (mixed ^ mixed >> 31).wrapping_mul(multiplier);
+    (mixed >> 40) as usize % ADDRESS_PLACES
+}

@@ -1,0 +1,208 @@
+//! The table of sources: sets of eight cells, one 8-byte cell a source, no locks.
+//!
+//! A cell is seen-twice (1 bit), tag (23 bits), theoretical arrival time (40 bits). It is found
+//! by a keyed hash of what is counted; it is changed by compare-and-swap alone. An entry whose
+//! time has come holds no information and is free.
+
+use crate::addr::Address;
+use crate::gcra::{Cost, Rate, TIME, TIME_BITS, ahead_of_any};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Cells in a set: one cache line, and what a look-up compares.
+pub const WAYS: usize = 8;
+/// The cell has been seen again since it came: a newcomer spares it once.
+const TWICE: u64 = 1 << 63;
+const TAG: u64 = !TWICE & !TIME;
+/// A lost compare-and-swap is tried again this often. Then the event passes, and is counted.
+const TRIES: usize = 8;
+
+/// One cell. `AtomicU64` on the host; the bpf target has the instruction but not the type.
+pub trait Cell {
+    /// Reads it whole.
+    fn load(&self) -> u64;
+    /// Whether the cell still held `old`, and so became `new`.
+    fn swap(&self, old: u64, new: u64) -> bool;
+}
+
+#[cfg(target_has_atomic = "64")]
+impl Cell for core::sync::atomic::AtomicU64 {
+    fn load(&self) -> u64 {
+        self.load(core::sync::atomic::Ordering::Relaxed)
+    }
+    fn swap(&self, old: u64, new: u64) -> bool {
+        use core::sync::atomic::Ordering::Relaxed;
+        self.compare_exchange(old, new, Relaxed, Relaxed).is_ok()
+    }
+}
+
+/// The key of the hash: drawn once at random, pinned, readable by root only. Without it nobody
+/// can choose sources that share a set.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Seed {
+    /// Any numbers.
+    pub words: [u64; 4],
+}
+
+/// What a bucket belongs to, beside the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bucket {
+    /// Service number.
+    pub service: u8,
+    /// Names the override that gives the rate; 0 for the service's own.
+    pub override_tag: u32,
+}
+
+/// Hash of a source and its bucket. The low bits choose the set, the high ones are the tag.
+///
+/// NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC", CRYPTO 1999; RFC 4418) over six
+/// 32-bit words, three multiplications; two inputs collide under a random key with a
+/// probability of 2^-32. Then a bijective mix (MurmurHash3's finaliser) spreads it.
+#[inline(always)]
+pub const fn hash(seed: &Seed, bucket: Bucket, source: Address) -> u64 {
+    let [k0, k1, k2, k3] = seed.words;
+    let (upper, lower, family) = match source {
+        Address::V4(address) => (address as u64, 0, 0),
+        Address::V6 { upper, lower } => (upper, lower, 1 << 8),
+    };
+    let context = bucket.service as u64 | family | (bucket.override_tag as u64) << 32;
+    let mut hash = pair(upper, k0)
+        .wrapping_add(pair(lower, k1))
+        .wrapping_add(pair(context, k2));
+    hash ^= k3;
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
+}
+
+#[inline(always)]
+const fn pair(words: u64, key: u64) -> u64 {
+    const HALF: u64 = u32::MAX as u64;
+    let left = (words & HALF).wrapping_add(key & HALF) & HALF;
+    let right = (words >> 32).wrapping_add(key >> 32) & HALF;
+    left.wrapping_mul(right)
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Whether it is within the rate; if so it has been booked.
+    pub conforms: bool,
+    /// A source whose time had not come made room for this one.
+    pub evicted: bool,
+    /// Every try to book it was overtaken by another CPU: it passed without being booked.
+    pub contended: bool,
+}
+
+/// Books one event of the source that `hash` names, if it conforms. `now` in the rate's units.
+#[inline(always)]
+pub fn take<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u64) -> Taken {
+    let now = now & TIME;
+    let tag = tag(hash);
+    for _ in 0..TRIES {
+        let (at, evicted, kept) = match find(set, tag) {
+            Some(at) => (at, false, TWICE),
+            None => {
+                let (at, evicted) = victim(set, now);
+                (at, evicted, 0)
+            }
+        };
+        let cell = &set[at % WAYS];
+        let old = cell.load();
+        // The cell may have changed hands since it was chosen.
+        let known = kept != 0;
+        if known != (old & TAG == tag) {
+            continue;
+        }
+        let tat = if known { old & TIME } else { now };
+        let Some(next) = rate.next(tat, now, cost) else {
+            return Taken {
+                conforms: false,
+                evicted: false,
+                contended: false,
+            };
+        };
+        if cell.swap(old, kept | tag | next) {
+            return Taken {
+                conforms: true,
+                evicted,
+                contended: false,
+            };
+        }
+    }
+    Taken {
+        conforms: true,
+        evicted: false,
+        contended: true,
+    }
+}
+
+/// Whether one more event would conform; nothing is changed.
+#[inline(always)]
+pub fn peek<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u64) -> bool {
+    let now = now & TIME;
+    match find(set, tag(hash)) {
+        Some(at) => rate.next(set[at % WAYS].load() & TIME, now, cost).is_some(),
+        None => true,
+    }
+}
+
+/// A tag of 0 would make an empty cell look known.
+#[inline(always)]
+const fn tag(hash: u64) -> u64 {
+    let tag = hash >> 1 & TAG;
+    if tag == 0 { 1 << TIME_BITS } else { tag }
+}
+
+#[inline(always)]
+fn find<C: Cell>(set: &[C; WAYS], tag: u64) -> Option<usize> {
+    let mut found = 0;
+    for (at, cell) in set.iter().enumerate() {
+        if cell.load() & TAG == tag {
+            found = at + 1;
+        }
+    }
+    found.checked_sub(1)
+}
+
+/// A free cell, else one that was seen only once, else the one nearest to its time; and
+/// whether a source loses its state by that.
+#[inline(always)]
+fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
+    let mut best = u64::MAX;
+    for (at, cell) in set.iter().enumerate() {
+        let cell = cell.load();
+        let ahead = ahead_of_any(cell & TIME, now);
+        // Free: 0. Seen once: by nearness. Seen twice: the same, after all of the former.
+        let spared = if ahead == 0 { 0 } else { (cell & TWICE) >> 20 };
+        let cost = (ahead | spared) << 3 | at as u64;
+        if cost < best {
+            best = cost;
+        }
+    }
+    let in_vain = best >> 3 & TWICE >> 20 != 0;
+    if in_vain {
+        // Everyone had been seen twice: that is spent now, or pairs of forged packets would
+        // keep their cells for ever.
+        for cell in set {
+            let old = cell.load();
+            let _ = cell.swap(old, old & !TWICE);
+        }
+    }
+    ((best & 7) as usize, best >> 3 != 0)
+}
+
+/// Whether a cell holds a source whose time has not come, for the daemon's count.
+pub const fn is_live(cell: u64, now: u64) -> bool {
+    cell != 0 && ahead_of_any(cell & TIME, now & TIME) != 0
+}
+
+/// Whether a cell's time has come, so that the daemon's sweep may clear it before the clock's
+/// wrap brings it round.
+pub const fn is_stale(cell: u64, now: u64) -> bool {
+    cell != 0 && ahead_of_any(cell & TIME, now & TIME) == 0
+}

@@ -1,0 +1,137 @@
+//! The IPv6 prefix table: a direct index by the top 16 bits, then indexes as wide as what they
+//! cover is crowded, then a short search; the same again for the lower 64 bits where a prefix
+//! ends there.
+//!
+//! A node is a 64-bit word: a *leaf* (a class), an *index* (2^bits nodes, chosen by the next
+//! bits of the key) or a *chunk* (up to 256 ranges, searched). A chunk's entry is two words, the
+//! first address of its range and a node: a leaf or, in the upper half alone, the root of a
+//! table for the lower 64 bits. Keys are shifted left as indexes consume them, and so are the
+//! starts in a chunk. No index or chunk straddles a page.
+
+use crate::policy::{Fixed, Page, Pages};
+
+const LEAF: u64 = 1 << 63;
+const INDEX: u64 = 1 << 62;
+const SIZE_SHIFT: u32 = 40;
+/// Words of all pages that a node can name.
+const START: u64 = (1 << 32) - 1;
+/// Bits of the upper half that the first index consumes.
+pub const FIRST_BITS: u32 = 16;
+/// Most ranges of a chunk: eight steps.
+pub const CHUNK_RANGES: usize = 256;
+const STEPS: usize = 8;
+/// An index below the first one consumes at least this many bits, which bounds the depth. The
+/// writer makes one only where a chunk has no room.
+pub const MIN_INDEX_BITS: u32 = 8;
+/// Most bits of an index: a page.
+pub const MAX_INDEX_BITS: u32 = 15;
+/// Indexes below the first one in the upper half: 48 bits, at least 8 each.
+const UPPER_LEVELS: usize = 5;
+/// Indexes in the lower half: 64 bits, at least 8 each; 8 bits are left to a chunk.
+const LOWER_LEVELS: usize = 7;
+
+/// A node that holds a class.
+pub const fn leaf(class: u16) -> u64 {
+    LEAF | class as u64
+}
+
+/// The class that a leaf holds.
+pub const fn leaf_class(node: u64) -> Option<u16> {
+    if node & LEAF != 0 {
+        Some(node as u16)
+    } else {
+        None
+    }
+}
+
+/// A node for an index of `1 << bits` nodes, from word `start` on.
+pub const fn index(start: usize, bits: u32) -> u64 {
+    INDEX | (bits as u64) << SIZE_SHIFT | start as u64 & START
+}
+
+/// A node for a chunk of 1 to [`CHUNK_RANGES`] ranges, from word `start` on.
+pub const fn chunk(start: usize, ranges: usize) -> u64 {
+    (ranges as u64) << SIZE_SHIFT | start as u64 & START
+}
+
+/// A start in a chunk of the upper half, from the key's bits that are left, shifted to the top:
+/// half of it, so that differences fit a signed number. At least 16 bits are gone, none is lost.
+pub const fn upper_start(left: u64) -> u64 {
+    left >> 1
+}
+
+/// The class of an address, or `None` if a page is missing or the table is not well formed.
+#[inline(always)]
+pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64, lower: u64) -> Option<u16> {
+    let root = fixed.index6[(upper >> (64 - FIRST_BITS)) as usize % (1 << FIRST_BITS)];
+    let (node, left) = descend::<P, UPPER_LEVELS>(pages, root, upper << FIRST_BITS)?;
+    if node & LEAF != 0 {
+        return Some(node as u16);
+    }
+    let key = upper_start(left);
+    // Both are below 2^63: the difference is negative just where the start is not above the key.
+    let node = search(pages, node, |start| {
+        (start.wrapping_sub(key + 1) as i64 >> 63) as u32
+    })?;
+    if node & LEAF != 0 {
+        return Some(node as u16);
+    }
+    let (node, key) = descend::<P, LOWER_LEVELS>(pages, node, lower)?;
+    if node & LEAF != 0 {
+        return Some(node as u16);
+    }
+    let node = search(pages, node, |start| at_most(start, key))?;
+    leaf_class(node)
+}
+
+/// Through indexes to a leaf or a chunk, and what is left of the key.
+#[inline(always)]
+fn descend<P: Pages + ?Sized, const LEVELS: usize>(
+    pages: &P,
+    mut node: u64,
+    mut key: u64,
+) -> Option<(u64, u64)> {
+    for _ in 0..LEVELS {
+        if node & INDEX == 0 {
+            break;
+        }
+        let bits = (node >> SIZE_SHIFT & 15) as u32;
+        // In two steps: a shift by 64 - 0 would be undefined, and masked to 0 by the kernel.
+        let at = (node & START) + (key >> 1 >> (63 - bits));
+        let page: &Page = pages.page((at >> 15) as u32)?;
+        node = page[at as usize % page.len()];
+        key <<= bits;
+    }
+    Some((node, key))
+}
+
+/// The node of the last range of a chunk that `is_at_most` (all ones or zero) says starts no
+/// later than the key. The first range always does.
+#[inline(always)]
+fn search<P: Pages + ?Sized>(
+    pages: &P,
+    chunk: u64,
+    is_at_most: impl Fn(u64) -> u32,
+) -> Option<u64> {
+    let start = (chunk & START) as u32;
+    let page = pages.page(start >> 15)?;
+    let mut at = start;
+    let mut ranges = (chunk >> SIZE_SHIFT) as u32 & 511;
+    for _ in 0..STEPS {
+        if ranges <= 1 {
+            break;
+        }
+        let half = ranges >> 1;
+        let first = page[(at + 2 * half) as usize % page.len()];
+        at += 2 * half & is_at_most(first);
+        ranges -= half;
+    }
+    Some(page[(at + 1) as usize % page.len()])
+}
+
+/// All ones if `a <= b`, else 0, without a branch (Warren: Hacker's Delight, 2-12).
+#[inline(always)]
+const fn at_most(a: u64, b: u64) -> u32 {
+    let b_below_a = (!b & a) | ((!b | a) & b.wrapping_sub(a));
+    ((b_below_a >> 63) as u32).wrapping_sub(1)
+}

@@ -1,0 +1,5 @@
+//! The number of the layout that kernel and daemon share.
+
+/// Goes into the pin path. Any change of a shared type, of a map's shape or of a meaning bumps
+/// it in the same commit; `layout.rs` fails to compile when sizes move unnoticed.
+pub const ABI_VERSION: u32 = 1;
