@@ -1,2 +1,50 @@
-//! Set-up, build, tests and demo.
-fn main() {}
+//! Set-up, build, tests, checks and demo: one file each; this one only says which.
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+
+mod bpf_object;
+mod build;
+mod check;
+mod command;
+mod demo;
+mod environment;
+mod setup;
+mod test;
+mod workspace;
+
+use workspace::Workspace;
+
+/// Development tasks of edge-filter.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what the build needs and is missing: rust-src, bpf-linker, host packages
+    Setup,
+    /// Build the packet program and the `edge-filter` binary
+    Build(build::Options),
+    /// Run every test: host, BPF test runs, network namespaces (as root)
+    Test(test::Options),
+    /// Format, lints on host and BPF code, docs, licences, advisories
+    Check,
+    /// Show the filter at work between two network namespaces (as root)
+    Demo,
+}
+
+fn main() -> anyhow::Result<()> {
+    let task = Cli::parse().task;
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Setup => setup::run(&workspace),
+        Task::Build(options) => build::run(&workspace, &options),
+        Task::Test(options) => test::run(&workspace, &options),
+        Task::Check => check::run(&workspace),
+        Task::Demo => demo::run(&workspace),
+    }
+}

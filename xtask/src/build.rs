@@ -1,0 +1,51 @@
+//! `cargo xtask build`: the packet program first, then the binary that carries it.
+
+use anyhow::{Context, Result};
+
+use crate::bpf_object::{self, Variant};
+use crate::command::{self, say};
+use crate::setup::{self, Needs};
+use crate::workspace::Workspace;
+
+/// Options of `cargo xtask build`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only the packet programs, not the binary
+    #[arg(long)]
+    objects_only: bool,
+}
+
+/// Installs what is missing, then builds everything that a user runs.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    setup::ensure(workspace, Needs::Build)?;
+    for variant in Variant::ALL {
+        bpf_object::build(workspace, variant)?;
+    }
+    if options.objects_only {
+        return Ok(());
+    }
+    binary(workspace)?;
+    say(&format!("built {}", workspace.edge_filter().display()));
+    Ok(())
+}
+
+/// Builds packet programs and the release binary; `setup` has been done.
+pub fn everything(workspace: &Workspace) -> Result<()> {
+    for variant in Variant::ALL {
+        bpf_object::build(workspace, variant)?;
+    }
+    binary(workspace)
+}
+
+fn binary(workspace: &Workspace) -> Result<()> {
+    say("building edge-filter (some minutes the first time)");
+    command::run(command::cargo(workspace.root()).args([
+        "build",
+        "--release",
+        "--package",
+        "filter-user",
+        "--bin",
+        "edge-filter",
+    ]))
+    .context("cannot build edge-filter")
+}

@@ -1,0 +1,7 @@
+//! demo
+use crate::workspace::Workspace;
+use anyhow::Result;
+/// Runs.
+pub fn run(_w: &Workspace) -> Result<()> {
+    Ok(())
+}

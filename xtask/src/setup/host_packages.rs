@@ -1,0 +1,44 @@
+//! Programs of the host that namespace tests and the demo call.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{self, say};
+
+/// Program, and the Debian package that brings it.
+const PROGRAMS: [(&str, &str); 1] = [("ip", "iproute2")];
+
+/// Installs the missing packages when root and apt are there, else says what to install.
+pub fn ensure() -> Result<()> {
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !command::is_on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = missing.join(" ");
+    if !rustix::process::geteuid().is_root() || !command::is_on_path("apt-get") {
+        bail!("missing on this host: {packages}; install with `sudo apt-get install {packages}`");
+    }
+    say(&format!("installing {packages} with apt-get"));
+    command::run(apt_get().arg("update"))
+        .and_then(|()| {
+            command::run(
+                apt_get()
+                    .args(["install", "--yes", "--no-install-recommends"])
+                    .args(&missing),
+            )
+        })
+        .with_context(|| format!("install {packages} by hand, then start again"))
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .arg("--quiet=2")
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}

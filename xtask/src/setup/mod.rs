@@ -1,0 +1,36 @@
+//! Installs what the build needs and a machine with only the pinned Rust toolchain lacks.
+//!
+//! Each step looks first and does nothing when its part is there, so that every task can call
+//! it. It never touches the user's cargo folder or the host's apt sources.
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
+
+mod bpf_linker;
+mod debian;
+mod host_packages;
+mod rust_src;
+
+/// What a task needs besides the toolchain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// To compile the packet program.
+    Build,
+    /// Also to make network namespaces and talk through them.
+    Namespaces,
+}
+
+/// `cargo xtask setup`: everything.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    ensure(workspace, Needs::Namespaces)
+}
+
+/// Makes sure that what `needs` names is installed.
+pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
+    if needs == Needs::Namespaces {
+        host_packages::ensure()?;
+    }
+    rust_src::ensure(workspace)?;
+    bpf_linker::ensure(workspace)
+}

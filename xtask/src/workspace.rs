@@ -1,0 +1,68 @@
+//! Where things are. Nothing here creates or changes anything.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// The checkout that this xtask was built from, and its folders.
+pub struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
+    tools: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the checkout and the folders that the environment may move
+    /// (`CARGO_TARGET_DIR`, `EDGE_FILTER_TOOLS`).
+    pub fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("xtask has no parent folder; build it from a checkout of edge-filter")?
+            .to_owned();
+        let target = match env::var_os("CARGO_TARGET_DIR") {
+            Some(folder) => root.join(folder),
+            None => root.join("target"),
+        };
+        let tools = match env::var_os("EDGE_FILTER_TOOLS") {
+            Some(folder) => root.join(folder),
+            None => target.join("tools"),
+        };
+        Ok(Self {
+            root,
+            target,
+            tools,
+        })
+    }
+
+    /// Top folder of the checkout.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Cargo's output folder.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Where tools of the build are installed: never the user's own cargo folder.
+    pub fn tools(&self) -> &Path {
+        &self.tools
+    }
+
+    /// The linker of the packet program.
+    pub fn bpf_linker(&self) -> PathBuf {
+        self.tools.join("bin/bpf-linker")
+    }
+
+    /// Folder of the finished packet programs. Build scripts and tests find them by this path
+    /// relative to the checkout, so it does not follow `CARGO_TARGET_DIR`.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("target/bpf")
+    }
+
+    /// The `edge-filter` binary of the release build.
+    pub fn edge_filter(&self) -> PathBuf {
+        self.target.join("release/edge-filter")
+    }
+}
