@@ -5,6 +5,7 @@
 //! a build without changes does not rebuild what embeds it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -133,7 +134,9 @@ fn place(bytes: &[u8], path: &Path) -> Result<()> {
     }
     let folder = path.parent().context("an object has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut new = tempfile::NamedTempFile::new_in(folder)
+    let mut new = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o644))
+        .tempfile_in(folder)
         .with_context(|| format!("cannot write to {}", folder.display()))?;
     std::io::Write::write_all(&mut new, bytes)
         .with_context(|| format!("cannot write to {}", folder.display()))?;
