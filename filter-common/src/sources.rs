@@ -13,6 +13,8 @@ pub const WAYS: usize = 8;
 /// The cell has been seen again since it came: a newcomer spares it once.
 const TWICE: u64 = 1 << 63;
 const TAG: u64 = !TWICE & !TIME;
+/// Brings the seen-twice bit to just above the bits of a time, below the sign.
+const SPARED_SHIFT: u32 = 20;
 /// A lost compare-and-swap is tried again this often. Then the event passes, and is counted.
 const TRIES: usize = 8;
 
@@ -158,13 +160,15 @@ const fn tag(hash: u64) -> u64 {
     if tag == 0 { 1 << TIME_BITS } else { tag }
 }
 
+/// The last cell of that tag. No branches: the verifier would follow each pattern of them.
 #[inline(always)]
 fn find<C: Cell>(set: &[C; WAYS], tag: u64) -> Option<usize> {
     let mut found = 0;
     for (at, cell) in set.iter().enumerate() {
-        if cell.load() & TAG == tag {
-            found = at + 1;
-        }
+        // All ones if the tags are equal. They have no top bit, so only 0 - 1 does.
+        let other = (cell.load() ^ tag) & TAG;
+        let is_equal = ((other.wrapping_sub(1) as i64) >> 63) as usize;
+        found = found & !is_equal | (at + 1) & is_equal;
     }
     found.checked_sub(1)
 }
@@ -173,19 +177,20 @@ fn find<C: Cell>(set: &[C; WAYS], tag: u64) -> Option<usize> {
 /// whether a source loses its state by that.
 #[inline(always)]
 fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
-    let mut best = u64::MAX;
+    let mut best = i64::MAX >> 1;
     for (at, cell) in set.iter().enumerate() {
         let cell = cell.load();
         let ahead = ahead_of_any(cell & TIME, now);
         // Free: 0. Seen once: by nearness. Seen twice: the same, after all of the former.
-        let spared = if ahead == 0 { 0 } else { (cell & TWICE) >> 20 };
-        let cost = (ahead | spared) << 3 | at as u64;
-        if cost < best {
-            best = cost;
-        }
+        let is_live = (ahead.wrapping_neg() as i64 >> 63) as u64;
+        let spared = (cell & TWICE) >> SPARED_SHIFT & is_live;
+        let cost = ((ahead | spared) << 3 | at as u64) as i64;
+        let is_less = (cost - best) >> 63;
+        best = cost & is_less | best & !is_less;
     }
-    let in_vain = best >> 3 & TWICE >> 20 != 0;
-    if in_vain {
+    let best = best as u64;
+    let is_in_vain = best >> 3 & TWICE >> SPARED_SHIFT != 0;
+    if is_in_vain {
         // Everyone had been seen twice: that is spent now, or pairs of forged packets would
         // keep their cells for ever.
         for cell in set {

@@ -1,0 +1,56 @@
+//! The maps, by name. The daemon makes them, or adopts those that are pinned.
+
+use super::cells::KernelCell;
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray};
+use aya_ebpf::macros::btf_map;
+use filter_common::addr::SourceKey;
+use filter_common::policy::{FixedWords, Page};
+use filter_common::sources::WAYS;
+use filter_common::state::{SLOTS, State};
+use filter_common::verdict::{self, COUNTERS, Count};
+
+/// The daemon writes through a mapping: one aligned store where a system call would copy.
+const MMAPABLE: usize = 1 << 10;
+/// An inner map may have other `max_entries` than the one the program was verified with.
+const INNER_MAP: usize = 1 << 12;
+const NO_PREALLOC: usize = 1;
+/// The contract's limits.
+const MAX_BANS: usize = 100_000;
+const MAX_ALLOWS: usize = 10_000;
+
+#[btf_map]
+pub static STATE: Array<State, 1, MMAPABLE> = Array::new();
+
+/// Fixed parts of generations, by slot.
+#[btf_map]
+pub static FIXED: ArrayOfMaps<Array<FixedWords, 1>, SLOTS> = ArrayOfMaps::new();
+
+/// Pages of generations, by slot.
+#[btf_map]
+pub static PAGES: ArrayOfMaps<Array<Page, 1, INNER_MAP>, SLOTS> = ArrayOfMaps::new();
+
+/// Sources and their connections. The size is set at load.
+#[btf_map]
+pub static CONNECTIONS: Array<[KernelCell; WAYS], 1, MMAPABLE> = Array::new();
+
+/// Sources and their packets. The size is set at load.
+#[btf_map]
+pub static PACKETS: Array<[KernelCell; WAYS], 1, MMAPABLE> = Array::new();
+
+#[btf_map]
+pub static COUNTS: PerCpuArray<Count, COUNTERS> = PerCpuArray::new();
+
+#[btf_map]
+pub static NOTES: PerCpuArray<u64, { verdict::NOTES }> = PerCpuArray::new();
+
+/// Expiry by source and scope.
+#[btf_map]
+pub static BANS: HashMap<SourceKey, u64, MAX_BANS, NO_PREALLOC> = HashMap::new();
+
+/// Expiry by source and scope.
+#[btf_map]
+pub static ALLOWS: HashMap<SourceKey, u64, MAX_ALLOWS, NO_PREALLOC> = HashMap::new();
+
+#[cfg(feature = "test-clock")]
+#[btf_map]
+pub static TEST_CLOCK: Array<u64, 1, MMAPABLE> = Array::new();

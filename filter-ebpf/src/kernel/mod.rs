@@ -1,0 +1,12 @@
+//! The shell between `decide` and the kernel: the only unsafe of the packet's way.
+
+mod cells;
+pub mod clock;
+mod maps;
+pub mod record;
+mod sockets;
+mod tables;
+mod xdp_packet;
+
+pub use tables::{KernelTables, Shared};
+pub use xdp_packet::Frame;

@@ -1,0 +1,161 @@
+//! `Tables` over the maps: what one packet reads.
+
+use super::cells::KernelCell;
+use super::maps::{ALLOWS, BANS, CONNECTIONS, FIXED, PACKETS, PAGES, STATE};
+use super::{clock, record, sockets};
+use aya_ebpf::programs::XdpContext;
+use filter_common::addr::SourceKey;
+use filter_common::gcra::Kind;
+use filter_common::policy::{Fixed, Page, Pages, UNKNOWN_INTERFACE};
+use filter_common::sources::{Seed, WAYS};
+use filter_common::state::{Active, State};
+use filter_common::verdict::Note;
+use filter_ebpf::Tables;
+use filter_ebpf::tables::{Ends, UdpSocket};
+
+/// The words shared with the daemon, which may change while they are read: each is read whole,
+/// and `ACTIVE` once a packet.
+pub struct Shared {
+    state: *const State,
+    active: Active,
+}
+
+impl Shared {
+    /// Looks them up.
+    #[inline(always)]
+    pub fn open() -> Option<Self> {
+        let state: *const State = STATE.get_ptr(0)?;
+        // SAFETY: `state` points to a live map value.
+        let active = unsafe { &raw const (*state).active };
+        // SAFETY: an aligned word of it.
+        let active = Active::from_word(unsafe { active.read_volatile() });
+        Some(Self { state, active })
+    }
+
+    /// The policy in force.
+    #[inline(always)]
+    pub fn active(&self) -> Active {
+        self.active
+    }
+
+    #[inline(always)]
+    fn state(&self) -> &State {
+        // SAFETY: a live map value of plain words, aligned; a word that the daemon changes
+        // meanwhile is read as it was or as it is, since loads of words do not tear.
+        unsafe { &*self.state }
+    }
+
+    /// Slot of the interface that a packet came in by.
+    #[inline(always)]
+    pub fn interface(&self, ctx: &XdpContext) -> u32 {
+        // SAFETY: the context is the program's own.
+        let index = unsafe { (*ctx.ctx).ingress_ifindex };
+        for entry in &self.state().interfaces {
+            let entry = *entry;
+            if (entry >> 32) as u32 == index {
+                return entry as u32 & 15;
+            }
+            if entry == 0 {
+                break;
+            }
+        }
+        UNKNOWN_INTERFACE
+    }
+}
+
+/// Everything that a packet may ask.
+pub struct KernelTables<'a> {
+    ctx: &'a XdpContext,
+    shared: &'a Shared,
+    interface: u32,
+    slot: u32,
+    fixed: &'static Fixed,
+}
+
+impl<'a> KernelTables<'a> {
+    /// The generation in force, or `None` if it is not there: a fault.
+    #[inline(always)]
+    pub fn open(ctx: &'a XdpContext, shared: &'a Shared, interface: u32) -> Option<Self> {
+        let slot = shared.active.slot_in_force(clock::boot_seconds);
+        let fixed = zerocopy::transmute_ref!(FIXED.get_value(slot, &0)?);
+        Some(Self { ctx, shared, interface, slot, fixed })
+    }
+}
+
+impl Pages for KernelTables<'_> {
+    #[inline(always)]
+    fn page(&self, page: u32) -> Option<&Page> {
+        PAGES.get_value(self.slot, &page)
+    }
+}
+
+impl Tables for KernelTables<'_> {
+    type Cell = KernelCell;
+
+    #[inline(always)]
+    fn fixed(&self) -> &Fixed {
+        self.fixed
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> u32 {
+        self.interface
+    }
+
+    #[inline(always)]
+    fn seed(&self) -> &Seed {
+        &self.shared.state().seed
+    }
+
+    #[inline(always)]
+    fn cells(&self, kind: Kind, hash: u64) -> Option<&[KernelCell; WAYS]> {
+        let state = self.shared.state();
+        match kind {
+            Kind::Connection => CONNECTIONS.get((hash & state.connection_set_mask) as u32),
+            Kind::Packet => PACKETS.get((hash & state.packet_set_mask) as u32),
+        }
+    }
+
+    #[inline(always)]
+    fn exceptions(&self) -> u64 {
+        self.shared.state().exceptions
+    }
+
+    #[inline(always)]
+    fn ban_expiry(&self, key: &SourceKey) -> Option<u64> {
+        // SAFETY: a word in a map's value, copied at once; the daemon updates it as a whole.
+        unsafe { BANS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn allow_expiry(&self, key: &SourceKey) -> Option<u64> {
+        // SAFETY: as above.
+        unsafe { ALLOWS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn is_bypassed(&self) -> bool {
+        let until = self.shared.state().bypass_until_seconds;
+        until != 0 && u64::from(clock::boot_seconds()) < until
+    }
+
+    #[inline(always)]
+    fn is_ephemeral(&self, port: u16) -> bool {
+        State::is_ephemeral(self.shared.state().ephemeral_ports, port)
+    }
+
+    #[inline(always)]
+    fn has_tcp_connection(&self, ends: &Ends) -> bool {
+        sockets::has_tcp_connection(self.ctx, ends)
+    }
+
+    #[inline(always)]
+    fn udp_socket(&self, ends: &Ends) -> UdpSocket {
+        sockets::udp_socket(self.ctx, ends)
+    }
+
+    #[inline(always)]
+    fn note(&self, note: Note) {
+        record::note(note);
+    }
+}

@@ -1,0 +1,47 @@
+//! A frame where the driver left it.
+
+use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
+use aya_ebpf::programs::XdpContext;
+use filter_ebpf::Packet;
+
+/// A frame. Headers are read from the first buffer only: one that reaches beyond it is cut
+/// short. (No stack sends 128 bytes of headers, and drivers put more than that there.)
+pub struct Frame {
+    start: usize,
+    end: usize,
+    length: u64,
+}
+
+impl Frame {
+    /// A frame that may go on in more buffers.
+    #[inline(always)]
+    pub fn in_buffers(ctx: &XdpContext) -> Self {
+        // SAFETY: the context is the program's own argument.
+        let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
+        Self { start: ctx.data(), end: ctx.data_end(), length }
+    }
+
+    /// A frame in one buffer.
+    #[inline(always)]
+    pub fn linear(ctx: &XdpContext) -> Self {
+        let (start, end) = (ctx.data(), ctx.data_end());
+        Self { start, end, length: (end - start) as u64 }
+    }
+}
+
+impl Packet for Frame {
+    #[inline(always)]
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    #[inline(always)]
+    fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let from = self.start + at;
+        if from + N > self.end {
+            return None;
+        }
+        // SAFETY: [from, from + N) was just found to lie inside the first buffer.
+        Some(unsafe { *(from as *const [u8; N]) })
+    }
+}

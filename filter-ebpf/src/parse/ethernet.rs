@@ -1,0 +1,47 @@
+//! Ethernet and up to two VLAN tags.
+
+use super::Parsed;
+use crate::packet::{Fields as _, Packet};
+
+const HEADER: usize = 14;
+const TAG: usize = 4;
+/// A frame with a third tag is malformed: no switch makes it, and whoever reads on is filtered
+/// by nobody.
+const TAGS: usize = 2;
+
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+/// IEEE 802.1Q and 802.1ad.
+const VLAN: [u16; 2] = [0x8100, 0x88a8];
+
+/// Where the IP header starts.
+pub(super) enum Network {
+    Ipv4(usize),
+    Ipv6(usize),
+}
+
+#[inline(always)]
+pub(super) fn network<P: Packet + ?Sized>(packet: &P) -> Result<Network, Parsed> {
+    let header = packet.load::<HEADER>(0).ok_or(Parsed::Malformed)?;
+    let mut kind = header.u16_at::<12>();
+    let mut at = HEADER;
+    for _ in 0..TAGS {
+        if !is_vlan(kind) {
+            break;
+        }
+        let tag = packet.load::<TAG>(at).ok_or(Parsed::Malformed)?;
+        kind = tag.u16_at::<2>();
+        at += TAG;
+    }
+    match kind {
+        IPV4 => Ok(Network::Ipv4(at)),
+        IPV6 => Ok(Network::Ipv6(at)),
+        _ if is_vlan(kind) => Err(Parsed::Malformed),
+        _ => Err(Parsed::NotIp),
+    }
+}
+
+#[inline(always)]
+fn is_vlan(kind: u16) -> bool {
+    kind == VLAN[0] || kind == VLAN[1]
+}

@@ -1,0 +1,121 @@
+//! Frame -> what it carries: rows 1 to 3 and 5 of the verdict table, and all that the later
+//! rows ask about. Only the outermost IP header is read.
+
+mod ethernet;
+mod ipv4;
+mod ipv6;
+pub mod quic;
+mod transport;
+
+use crate::packet::Packet;
+use ethernet::Network;
+use filter_common::addr::Address;
+
+/// What a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// Row 1.
+    NotIp,
+    /// Row 2.
+    Malformed,
+    /// Row 3: a fragment that hides or could rewrite its transport header.
+    BadFragment,
+    /// Row 4: a fragment that carries no port.
+    LaterFragment {
+        /// Who sent it.
+        source: Address,
+    },
+    /// Row 5.
+    Icmp,
+    /// Another IP protocol.
+    Other {
+        /// Its number.
+        protocol: u8,
+    },
+    /// TCP or UDP.
+    Segment(Segment),
+}
+
+/// A TCP or UDP header, and where it came from and goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Who sent it.
+    pub source: Address,
+    /// To which of the host's addresses.
+    pub destination: Address,
+    /// As on the wire.
+    pub source_port: u16,
+    /// As on the wire.
+    pub port: u16,
+    /// Which header.
+    pub transport: Transport,
+}
+
+/// What the rows ask of a transport header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp {
+        /// SYN without ACK.
+        opens: bool,
+    },
+    /// UDP.
+    Udp {
+        /// Offset of the payload in the frame.
+        payload: usize,
+        /// Bytes of payload, in all fragments.
+        payload_length: usize,
+        /// Offset of the IP packet's end in the frame.
+        end: usize,
+    },
+}
+
+/// An IP header read: what is common to both versions.
+#[derive(Clone, Copy)]
+struct Datagram {
+    source: Address,
+    destination: Address,
+    protocol: u8,
+    /// Offset of the transport header.
+    at: usize,
+    /// Offset of the packet's end: every bound is the IP length.
+    end: usize,
+    fragment: Fragment,
+}
+
+/// Fragment state as one number: the offset in bytes, a multiple of 8, and in bit 0 whether more
+/// follow. 0 is a whole packet.
+#[derive(Clone, Copy)]
+struct Fragment(u16);
+
+impl Fragment {
+    #[inline(always)]
+    fn is_later(self) -> bool {
+        self.0 >> 3 != 0
+    }
+
+    #[inline(always)]
+    fn is_first(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// TCP at offset 8 or 16 could rewrite the flags of the first fragment (RFC 3128, RFC 1858).
+    #[inline(always)]
+    fn overlaps_tcp_header(self) -> bool {
+        self.0 >> 3 < 3
+    }
+}
+
+/// Reads a frame.
+#[inline(always)]
+pub fn parse<P: Packet + ?Sized>(packet: &P) -> Parsed {
+    let parsed = match ethernet::network(packet) {
+        Ok(Network::Ipv4(at)) => ipv4::datagram(packet, at),
+        Ok(Network::Ipv6(at)) => ipv6::datagram(packet, at),
+        Err(parsed) => Err(parsed),
+    };
+    match parsed {
+        Ok(datagram) => transport::segment(packet, &datagram),
+        Err(parsed) => parsed,
+    }
+}

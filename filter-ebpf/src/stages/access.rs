@@ -1,0 +1,17 @@
+//! What a service says about a source: one look-up of its prefix, one of its class.
+
+use crate::tables::Tables;
+use filter_common::addr::Address;
+use filter_common::policy::{ClassEntry, class_entry};
+use filter_common::{table4, table6};
+
+/// The entry of the source's class for a service. `None` is a fault.
+#[inline(always)]
+pub fn entry<T: Tables>(tables: &T, source: Address, service: u8) -> Option<ClassEntry> {
+    let fixed = tables.fixed();
+    let class = match source {
+        Address::V4(address) => table4::class(fixed, tables, address),
+        Address::V6 { upper, lower } => table6::class(fixed, tables, upper, lower),
+    };
+    class_entry(fixed, tables, class?, service)
+}
