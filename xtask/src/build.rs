@@ -18,9 +18,7 @@ pub struct Options {
 /// Installs what is missing, then builds everything that a user runs.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     setup::ensure(workspace, Needs::Build)?;
-    for variant in Variant::ALL {
-        bpf_object::build(workspace, variant)?;
-    }
+    objects(workspace)?;
     if options.objects_only {
         return Ok(());
     }
@@ -31,10 +29,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// Builds packet programs and the release binary; `setup` has been done.
 pub fn everything(workspace: &Workspace) -> Result<()> {
-    for variant in Variant::ALL {
-        bpf_object::build(workspace, variant)?;
-    }
+    objects(workspace)?;
     binary(workspace)
+}
+
+fn objects(workspace: &Workspace) -> Result<()> {
+    Variant::ALL
+        .into_iter()
+        .try_for_each(|variant| bpf_object::build(workspace, variant))
 }
 
 fn binary(workspace: &Workspace) -> Result<()> {
