@@ -1,0 +1,77 @@
+//! Prefix list files: one prefix or address a line, `#` comments, blank lines. A million lines
+//! are a common size.
+
+use super::diagnostic::Finding;
+use super::prefix::{PrefixError, parse_prefix};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// Errors shown of one file; a file of another format has one in each line.
+const SHOWN_ERRORS: usize = 20;
+
+#[derive(Debug, Default)]
+pub(super) struct ListFile {
+    pub v4: Vec<Ipv4Net>,
+    pub v6: Vec<Ipv6Net>,
+    /// The first errors, by their places in the text.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub unshown: usize,
+}
+
+/// Reads the whole text, whatever is wrong with it. A byte order mark and CRLF are tolerated.
+pub(super) fn parse(text: &str) -> ListFile {
+    let mut list = ListFile::default();
+    let mut offset = text.len() - text.trim_start_matches('\u{feff}').len();
+    for line in text[offset..].split('\n') {
+        let entry = line.split_once('#').map_or(line, |(entry, _)| entry);
+        let entry = entry.trim();
+        if !entry.is_empty() {
+            match parse_prefix(entry) {
+                Ok(IpNet::V4(net)) => list.v4.push(net),
+                Ok(IpNet::V6(net)) => list.v6.push(net),
+                Err(error) => {
+                    let start = offset + (entry.as_ptr() as usize - line.as_ptr() as usize);
+                    list.complain(start, entry, &error);
+                }
+            }
+        }
+        offset += line.len() + 1;
+    }
+    list
+}
+
+impl ListFile {
+    fn complain(&mut self, start: usize, entry: &str, error: &PrefixError) {
+        if self.findings.len() == SHOWN_ERRORS {
+            self.unshown += 1;
+            return;
+        }
+        let help = match entry {
+            "any" => Some("to mean everyone, write allow = [\"any\"] in the service".to_owned()),
+            _ => error.help(),
+        };
+        let span = start..start + entry.len();
+        let finding = Finding::error(span, error.to_string()).help(help);
+        self.findings.push(finding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_blanks_bom_and_crlf_are_tolerated() {
+        let text = "\u{feff}# partners\r\n\r\n10.0.0.0/8 # all\r\n\t2001:db8::1\r\n192.0.2.1";
+        let list = parse(text);
+        assert!(list.findings.is_empty());
+        assert_eq!(list.v4.len(), 2);
+        assert_eq!(list.v6, ["2001:db8::1/128".parse().unwrap()]);
+    }
+
+    #[test]
+    fn errors_are_capped_and_counted() {
+        let list = parse(&"10.0.0.1/8\n".repeat(100));
+        assert_eq!((list.findings.len(), list.unshown), (20, 80));
+    }
+}

@@ -1,0 +1,173 @@
+//! What is valid and still not what was meant, given the host it is for.
+
+use super::diagnostic::{Finding, Findings};
+use super::file::Config;
+use super::host::HostFacts;
+use super::names::quoted;
+use super::policy::{Policy, Ports, Service, Transport, Unlisted};
+use super::ports::{display, parse_ports};
+use std::collections::BTreeSet;
+
+/// Adds what is to be said; a bridge with its member is an error.
+pub(super) fn find(config: &Config, policy: &Policy, host: &HostFacts, findings: &Findings) {
+    members_with_their_master(config, host, findings);
+    open_on_other_interfaces(config, policy, findings);
+    in_ephemeral_range(config, policy, host, findings);
+    drop_while_forwarding(config, host, findings);
+}
+
+fn members_with_their_master(config: &Config, host: &HostFacts, findings: &Findings) {
+    let names: Vec<_> = config
+        .interfaces
+        .iter()
+        .filter_map(|i| i.name.as_ref())
+        .collect();
+    for member in &names {
+        // A bond in a bridge: each of them sees the packet. Sixteen deep is no real host.
+        let mut above = member.get_ref();
+        for _ in 0..16 {
+            let Some(master) = host.masters.get(above) else {
+                break;
+            };
+            if let Some(configured) = names.iter().find(|name| name.get_ref() == master) {
+                let (member_name, master) = (quoted(member.get_ref()), quoted(master));
+                let message = format!("{member_name} is a member of {master}");
+                let finding = Finding::error(member.span(), message)
+                    .label("a packet would be judged twice")
+                    .also(configured.span(), "and here again")
+                    .help("name either the members or what they belong to".to_owned());
+                findings.push(finding);
+                break;
+            }
+            above = master;
+        }
+    }
+}
+
+fn open_on_other_interfaces(config: &Config, policy: &Policy, findings: &Findings) {
+    let word = match policy.unlisted_ports {
+        Unlisted::Pass => "pass",
+        Unlisted::Monitor => "monitor",
+        Unlisted::Drop => return,
+    };
+    for (typed, service) in config.services.iter().zip(&policy.services) {
+        let (Some(texts), Some(limited_to)) = (&typed.interfaces, &service.interfaces) else {
+            continue;
+        };
+        let others = (0..policy.interfaces.len()).filter(|i| !limited_to.contains(i));
+        let open: Vec<&str> = others
+            .filter(|other| !covered(service, *other, &policy.services))
+            .map(|other| policy.interfaces[other].name.as_str())
+            .collect();
+        if !limited_to.is_empty() && !open.is_empty() {
+            let message = format!(
+                "the ports of {} stay open on {}",
+                quoted(&service.name),
+                open.join(", ")
+            );
+            let help = "nothing filters them there: leave `interfaces` out, add a service for \
+                        those interfaces, or set unlisted_ports = \"drop\"";
+            let finding = Finding::warning(texts.span(), message)
+                .label(format!("unlisted_ports is \"{word}\""))
+                .help(help.to_owned());
+            findings.push(finding);
+        }
+    }
+}
+
+/// Whether every port of the service belongs to some service on the interface.
+fn covered(service: &Service, interface: usize, services: &[Service]) -> bool {
+    let there = services.iter().filter(|other| {
+        let on = other.interfaces.as_ref();
+        on.is_none_or(|interfaces| interfaces.contains(&interface))
+    });
+    let ports: Vec<Ports> = there
+        .flat_map(|other| other.ports.iter().copied())
+        .collect();
+    service.ports.iter().all(|wanted| {
+        let is_udp = |p: &Ports| p.transport != Transport::Tcp;
+        let mut ports: Vec<&Ports> = ports
+            .iter()
+            .filter(|p| is_udp(p) == is_udp(wanted))
+            .collect();
+        ports.sort_by_key(|p| p.first);
+        let mut next = u32::from(wanted.first);
+        for ports in ports {
+            if u32::from(ports.first) <= next {
+                next = next.max(u32::from(ports.last) + 1);
+            }
+        }
+        next > u32::from(wanted.last)
+    })
+}
+
+fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findings: &Findings) {
+    let unreserved = |ports: &Ports| -> Vec<u16> {
+        let ephemeral = (*host.ephemeral_ports.start()).max(ports.first)
+            ..=(*host.ephemeral_ports.end()).min(ports.last);
+        let reserved = |port: &u16| host.reserved_ports.iter().any(|r| r.contains(port));
+        ephemeral.filter(|port| !reserved(port)).collect()
+    };
+    // The setting is one line, so each warning has the line for all of them.
+    let mut all: BTreeSet<u16> = BTreeSet::new();
+    for ports in policy.services.iter().flat_map(|s| &s.ports) {
+        all.extend(unreserved(ports));
+    }
+    if all.is_empty() {
+        return;
+    }
+    all.extend(host.reserved_ports.iter().cloned().flatten());
+    let help = format!(
+        "keep the host from using them itself:\nnet.ipv4.ip_local_reserved_ports = {}",
+        ranges(&all)
+    );
+    let typed = config.services.iter().filter_map(|s| s.ports.as_ref());
+    for text in typed.flat_map(|texts| texts.get_ref()) {
+        let Ok(ports) = parse_ports(text.get_ref()) else {
+            continue;
+        };
+        if unreserved(&ports).is_empty() {
+            continue;
+        }
+        let (first, last) = host.ephemeral_ports.clone().into_inner();
+        let message = format!(
+            "{} is in the range of local ports of outgoing connections, {first}-{last}",
+            display(&ports)
+        );
+        let finding = Finding::warning(text.span(), message)
+            .label("their answers would be judged as this service's packets")
+            .help(help.clone());
+        findings.push(finding);
+    }
+}
+
+/// `8080,9000-9010`.
+fn ranges(ports: &BTreeSet<u16>) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for &port in ports {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == port => *last = port,
+            _ => ranges.push((port, port)),
+        }
+    }
+    let shown = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    shown.collect::<Vec<_>>().join(",")
+}
+
+fn drop_while_forwarding(config: &Config, host: &HostFacts, findings: &Findings) {
+    if !host.forwarding {
+        return;
+    }
+    if let Some(unlisted) = &config.policy.unlisted_ports
+        && *unlisted.get_ref() == Unlisted::Drop
+    {
+        let message = "this host forwards (net.ipv4.ip_forward or net.ipv6.conf.all.forwarding)";
+        let help = "answers to what it forwards or translates, as for containers, have no socket \
+                    on the host and would be dropped: such a host needs unlisted_ports = \"pass\"";
+        let finding = Finding::warning(unlisted.span(), message);
+        findings.push(finding.help(help.to_owned()));
+    }
+}
