@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a line that are kept around a place; a line may be a whole file.
 const EXCERPT_BYTES: usize = 2000;
+/// Findings shown of one configuration; beyond that it is another file than was meant.
+const SHOWN_FINDINGS: usize = 200;
 
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,18 @@ pub struct Place {
 }
 
 impl Diagnostic {
+    /// Stands for errors that are not shown.
+    pub(super) fn and_more(file: &Path, unshown: usize) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: format!("and {unshown} more in this file"),
+            file: file.to_path_buf(),
+            place: None,
+            also: None,
+            help: None,
+        }
+    }
+
     /// For `check --json`.
     pub fn to_json(&self) -> Value {
         let at = |place: &Place| {
@@ -184,10 +198,13 @@ impl Findings {
     pub(super) fn into_diagnostics(self, file: &Path, text: &str) -> Vec<Diagnostic> {
         let mut findings = self.0.into_inner();
         findings.sort_by_key(|f| f.span.start);
-        findings
-            .into_iter()
-            .map(|finding| finding.resolve(file, text))
-            .collect()
+        let unshown = findings.len().saturating_sub(SHOWN_FINDINGS);
+        let shown = findings.into_iter().take(SHOWN_FINDINGS);
+        let mut diagnostics: Vec<_> = shown.map(|finding| finding.resolve(file, text)).collect();
+        if unshown > 0 {
+            diagnostics.push(Diagnostic::and_more(file, unshown));
+        }
+        diagnostics
     }
 
     /// With those of the list files behind.

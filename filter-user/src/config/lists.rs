@@ -1,6 +1,6 @@
 //! Prefix lists: what is written in the configuration and what their files hold.
 
-use super::diagnostic::{Diagnostic, Finding, Findings, Severity};
+use super::diagnostic::{Diagnostic, Finding, Findings};
 use super::file::List;
 use super::files::{ReadFile, SourceFile, not_utf8};
 use super::list_file;
@@ -114,14 +114,8 @@ impl Lists {
         let resolved = parsed.findings.into_iter().map(|f| f.resolve(path, &text));
         self.errors.extend(resolved);
         if parsed.unshown > 0 {
-            self.errors.push(Diagnostic {
-                severity: Severity::Error,
-                message: format!("and {} errors more in this file", parsed.unshown),
-                file: path.to_path_buf(),
-                place: None,
-                also: None,
-                help: None,
-            });
+            let more = Diagnostic::and_more(path, parsed.unshown);
+            self.errors.push(more);
         }
         self.sources.push(SourceFile {
             path: path.to_path_buf(),

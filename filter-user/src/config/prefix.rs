@@ -98,9 +98,12 @@ fn short(net: Ipv4Net) -> String {
 
 /// For notations that other tools take.
 fn help_for(text: &str) -> Option<String> {
-    let (address, rest) = text.split_once(['/', '-', ',', '%'])?;
+    if text.contains([',', ';']) {
+        return Some("write one prefix a line, or one a string".to_owned());
+    }
+    let (address, rest) = text.split_once(['/', '-', '%'])?;
     let address: IpAddr = address.trim().parse().ok()?;
-    let help = match text.as_bytes()[text.find(['/', '-', ',', '%'])?] {
+    let help = match text.as_bytes()[text.len() - rest.len() - 1] {
         b'/' => {
             let mask: Ipv4Addr = rest.parse().ok()?;
             let length = u32::from(mask).leading_ones();
@@ -111,7 +114,6 @@ fn help_for(text: &str) -> Option<String> {
             format!("write {address}/{length}")
         }
         b'-' => "write a range as the prefixes that it consists of".to_owned(),
-        b',' => "write one prefix a line, or one a string".to_owned(),
         _ => "sources have no zone; write the address without it".to_owned(),
     };
     Some(help)

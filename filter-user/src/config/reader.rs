@@ -229,7 +229,7 @@ impl<'a> Table<'a> {
     fn key(&self, name: &str) -> &'static Key {
         let mut keys = self.section.keys.iter();
         keys.find(|key| key.name == name)
-            .unwrap_or_else(|| panic!("`{name}` is not in keys.rs"))
+            .unwrap_or_else(|| panic!("`{name}` is not in keys/"))
     }
 
     fn unknown_key(&self, name: &Spanned<std::borrow::Cow<'_, str>>) -> Finding {

@@ -7,7 +7,7 @@ use std::fmt::Write;
 pub fn reference() -> String {
     let mut text = String::from(
         "# Configuration\n\n\
-         Generated from `filter-user/src/config/keys.rs`; do not edit.\n\n\
+         Generated from `filter-user/src/config/keys/`; do not edit.\n\n\
          A TOML file, by default `/etc/edge-filter/config.toml`. Keys that are not here are \
          errors. A source is the name of a prefix list, a prefix (`203.0.113.0/24`), an address \
          or `\"any\"`.\n",

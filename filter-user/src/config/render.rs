@@ -39,9 +39,12 @@ fn render_one(diagnostic: &Diagnostic, renderer: &Renderer) -> String {
                 group.element(snippet(place, &file).annotations([primary, second]))
             }
             Some((also, second)) => group
+                .elements(origin(place, &file))
                 .element(snippet(place, &file).annotation(primary))
                 .element(snippet(also, &file).annotation(second)),
-            None => group.element(snippet(place, &file).annotation(primary)),
+            None => group
+                .elements(origin(place, &file))
+                .element(snippet(place, &file).annotation(primary)),
         };
     } else {
         group = group.element(Origin::path(file));
@@ -52,10 +55,25 @@ fn render_one(diagnostic: &Diagnostic, renderer: &Renderer) -> String {
     renderer.render(&[group])
 }
 
+/// The place in so many words, where the excerpt of a very long line would have it count wrong.
+fn origin(place: &Place, file: &str) -> Option<Origin<'static>> {
+    is_cut(place).then(|| {
+        Origin::path(file.to_owned())
+            .line(place.line as usize)
+            .char_column(place.column as usize)
+    })
+}
+
 fn snippet<'a>(place: &'a Place, file: &str) -> Snippet<'a, Annotation<'a>> {
+    let path = (!is_cut(place)).then(|| file.to_owned());
     Snippet::source(place.excerpt.as_str())
         .line_start(place.line as usize)
-        .path(file.to_owned())
+        .path(path)
+}
+
+fn is_cut(place: &Place) -> bool {
+    let before = &place.excerpt[..place.excerpt_span.start];
+    before.chars().count() + 1 != place.column as usize
 }
 
 fn annotation(place: &Place, kind: AnnotationKind) -> Annotation<'_> {

@@ -57,7 +57,7 @@ impl Names<'_> {
             };
         }
         let known = self.lists.iter().map(|list| list.name.as_str());
-        let help = help_for(name, known.chain(["any"]), "the lists are");
+        let help = help_for(name, known.chain(["any"]));
         let finding = Finding::error(text.span(), format!("no prefix list {}", quoted(name)));
         self.findings.push(finding.help(help));
         None
@@ -69,7 +69,7 @@ impl Names<'_> {
         let index = self.interfaces.iter().position(|known| known == name);
         if index.is_none() {
             let known = self.interfaces.iter().map(String::as_str);
-            let help = help_for(name, known, "the configuration has");
+            let help = help_for(name, known);
             let message = format!("no [[interface]] is named {}", quoted(name));
             self.findings
                 .push(Finding::error(text.span(), message).help(help));
@@ -86,14 +86,10 @@ pub(super) enum Source {
     List(usize),
 }
 
-fn help_for<'a>(
-    wrong: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-    all: &str,
-) -> Option<String> {
+fn help_for<'a>(wrong: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
     if let Some(near) = nearest(wrong, known.clone()) {
         return Some(format!("did you mean \"{near}\"?"));
     }
     let known: Vec<&str> = known.filter(|name| !name.is_empty()).take(20).collect();
-    (!known.is_empty()).then(|| format!("{all} {}", known.join(", ")))
+    (!known.is_empty()).then(|| format!("known are {}", known.join(", ")))
 }

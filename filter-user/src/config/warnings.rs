@@ -117,10 +117,15 @@ fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findin
         return;
     }
     all.extend(host.reserved_ports.iter().cloned().flatten());
-    let help = format!(
-        "keep the host from using them itself:\nnet.ipv4.ip_local_reserved_ports = {}",
-        ranges(&all)
-    );
+    let none_left = host.ephemeral_ports.clone().all(|port| all.contains(&port));
+    let help = if none_left {
+        "name fewer ports: reserving all of these would leave the host none to connect from".into()
+    } else {
+        format!(
+            "keep the host from connecting from them:\nnet.ipv4.ip_local_reserved_ports = {}",
+            ranges(&all)
+        )
+    };
     let typed = config.services.iter().filter_map(|s| s.ports.as_ref());
     for text in typed.flat_map(|texts| texts.get_ref()) {
         let Ok(ports) = parse_ports(text.get_ref()) else {
@@ -131,11 +136,13 @@ fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findin
         }
         let (first, last) = host.ephemeral_ports.clone().into_inner();
         let message = format!(
-            "{} is in the range of local ports of outgoing connections, {first}-{last}",
+            "{} reaches into the host's ephemeral ports, {first}-{last}",
             display(&ports)
         );
         let finding = Finding::warning(text.span(), message)
-            .label("their answers would be judged as this service's packets")
+            .label(
+                "answers to the host's own connections would be judged as this service's packets",
+            )
             .help(help.clone());
         findings.push(finding);
     }
