@@ -167,13 +167,12 @@ impl<'a> Lists<'a> {
                 } else {
                     (b, a)
                 };
-                let lists = self.lists;
-                let nets4 = lists[small].v4.iter().map(|net| IpNet::V4(*net));
-                let nets6 = lists[small].v6.iter().map(|net| IpNet::V6(*net));
-                let found = nets4.chain(nets6).find(|net| {
-                    self.common(Source::Prefix(*net), Source::List(large))
-                        .is_some()
-                });
+                let small = &self.lists[small];
+                let (v4, v6) = self.sorted(large);
+                let in4 = |net: &&Ipv4Net| v4.binary_search(net).is_ok();
+                let in6 = |net: &&Ipv6Net| v6.binary_search(net).is_ok();
+                let found4 = small.v4.iter().find(in4).map(|net| IpNet::V4(*net));
+                let found = found4.or_else(|| small.v6.iter().find(in6).map(|net| IpNet::V6(*net)));
                 self.common.insert(pair, found);
                 found
             }
