@@ -3,15 +3,14 @@
 use super::diagnostic::{Finding, Findings};
 use super::file::Rates;
 use super::policy::Rate;
+use filter_common::gcra;
 use serde_spanned::Spanned;
 
 /// The clock of the packet program moves once a tick, of up to 10 ms: a burst that does not
 /// cover one would refuse sources that keep to their rate.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// A burst's time must fit the time field of a source's cell, which wraps after 4.9 hours.
-const REACH_SECONDS: f64 = 4.0 * 3600.0;
-
 struct Kind {
+    counted: gcra::Kind,
     rate: &'static str,
     burst: &'static str,
     least: f64,
@@ -20,6 +19,7 @@ struct Kind {
 }
 
 const CONNECTIONS: Kind = Kind {
+    counted: gcra::Kind::Connection,
     rate: "connections_per_second",
     burst: "burst",
     least: 1.0 / 7200.0,
@@ -28,6 +28,7 @@ const CONNECTIONS: Kind = Kind {
 };
 
 const PACKETS: Kind = Kind {
+    counted: gcra::Kind::Packet,
     rate: "packets_per_second",
     burst: "packet_burst",
     least: 1.0,
@@ -119,9 +120,12 @@ impl Kind {
             let least = (rate / TICKS_PER_SECOND).ceil();
             return Some((message, format!("the clock's tick; write {least} or more")));
         }
-        if burst > rate * REACH_SECONDS {
+        // What the packet program can count is the last word, its rounding included.
+        let countable = |burst: f64| gcra::Rate::new(self.counted, rate, burst).is_some();
+        if !countable(burst) {
             let message = format!("`{name}` reaches further than 4 hours at its rate");
-            let most = (rate * REACH_SECONDS).floor().max(1.0);
+            let most = (rate * gcra::MAX_REACH_SECONDS as f64).floor();
+            let most = if countable(most) { most } else { most - 1.0 };
             return Some((message, format!("write {most} or less, or a higher rate")));
         }
         None
