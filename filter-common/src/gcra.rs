@@ -27,6 +27,7 @@ const FRACTION_BITS: u32 = 8;
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// What rounding may add up to over a burst, in units: allowed on top, so that a whole burst
 /// fits. Only for intervals that have a fraction.
+#[cfg(not(target_arch = "bpf"))]
 const ROUNDING_SLACK: u64 = 4;
 
 /// Which of the two rates of a source, and so which clock unit and table.
@@ -154,9 +155,16 @@ impl Rate {
         if ahead > self.limit { 0 } else { ahead }
     }
 
-    /// Units between two events, rounded down, and the limit in units: for `explain`.
-    pub const fn parts(&self) -> (u64, u64) {
-        (self.interval_q8 >> FRACTION_BITS, self.limit)
+    /// Units between two events, in 1/256, and how far ahead a TAT may be, in units.
+    #[inline(always)]
+    pub const fn to_parts(&self) -> (u64, u64) {
+        (self.interval_q8, self.limit)
+    }
+
+    /// What [`Self::to_parts`] took apart.
+    #[inline(always)]
+    pub const fn from_parts(interval_q8: u64, limit: u64) -> Self {
+        Self { interval_q8, limit }
     }
 }
 

@@ -14,7 +14,7 @@ const _: () = assert!(size_of::<Group>() == 4096);
 const _: () = assert!(size_of::<Rate>() == 16);
 const _: () = assert!(size_of::<Profile>() == 64);
 const _: () = assert!(size_of::<Service>() == 32);
-const _: () = assert!(size_of::<Settings>() == 64);
+const _: () = assert!(size_of::<Settings>() == 72);
 const _: () = assert!(size_of::<Seed>() == 32);
 const _: () = assert!(size_of::<SourceKey>() == 24 && align_of::<SourceKey>() == 4);
 const _: () = assert!(size_of::<State>() == 336 && align_of::<State>() == 8);

@@ -234,6 +234,11 @@ pub struct Settings {
     pub group_page: u32,
     /// 1 where some service is limited to addresses.
     pub has_addresses: u32,
+    /// [`FIXED_CLASSES`]. Compared with at run time: were it a constant, LLVM would leave out the
+    /// mask that the verifier needs.
+    pub fixed_classes: u32,
+    /// Zero.
+    pub padding: u32,
     /// Multiplier of the perfect hash of service addresses; odd.
     pub address_multiplier: u64,
     /// IP protocols that pass as replies, a bit each.
@@ -272,7 +277,7 @@ pub struct Fixed {
     /// The rest.
     pub settings: Settings,
     /// Zero: fills the value to whole KiB.
-    pub padding: [u64; 120],
+    pub padding: [u64; 119],
 }
 
 /// The value type of the map, for the same reason as [`Page`].
@@ -293,10 +298,10 @@ pub fn class_entry<P: Pages + ?Sized>(
     service: u8,
 ) -> Option<ClassEntry> {
     let class = usize::from(class);
-    let row = if class < FIXED_CLASSES {
+    let row = if class < fixed.settings.fixed_classes as usize {
         &fixed.classes[class % FIXED_CLASSES]
     } else {
-        let class = class - FIXED_CLASSES;
+        let class = class.wrapping_sub(FIXED_CLASSES);
         let page = pages.page(fixed.settings.class_page + (class / CLASSES_IN_PAGE) as u32)?;
         let rows: &ClassPage = zerocopy::transmute_ref!(page);
         &rows[class % CLASSES_IN_PAGE]

@@ -15,8 +15,12 @@ const TWICE: u64 = 1 << 63;
 const TAG: u64 = !TWICE & !TIME;
 /// Brings the seen-twice bit to just above the bits of a time, below the sign.
 const SPARED_SHIFT: u32 = 20;
-/// A lost compare-and-swap is tried again this often. Then the event passes, and is counted.
+/// A lost compare-and-swap on a known source's cell is tried again this often.
 const TRIES: usize = 8;
+/// A source is looked for again this often. Then the event passes, and is counted. More would
+/// be read by the verifier as often, and what makes them needed are newcomers to one set at
+/// one moment on several CPUs.
+const ROUNDS: usize = 3;
 
 /// One cell. `AtomicU64` on the host; the bpf target has the instruction but not the type.
 pub trait Cell {
@@ -105,30 +109,23 @@ pub struct Taken {
 pub fn take<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u64) -> Taken {
     let now = now & TIME;
     let tag = tag(hash);
-    for _ in 0..TRIES {
-        let (at, evicted, kept) = match find(set, tag) {
-            Some(at) => (at, false, TWICE),
-            None => {
-                let (at, evicted) = victim(set, now);
-                (at, evicted, 0)
+    for _ in 0..ROUNDS {
+        if let Some(at) = find(set, tag) {
+            if let Some(conforms) = book(&set[at % WAYS], tag, rate, cost, now) {
+                return Taken {
+                    conforms,
+                    evicted: false,
+                    contended: false,
+                };
             }
-        };
-        let cell = &set[at % WAYS];
-        let old = cell.load();
-        // The cell may have changed hands since it was chosen.
-        let known = kept != 0;
-        if known != (old & TAG == tag) {
             continue;
         }
-        let tat = if known { old & TIME } else { now };
-        let Some(next) = rate.next(tat, now, cost) else {
-            return Taken {
-                conforms: false,
-                evicted: false,
-                contended: false,
-            };
-        };
-        if cell.swap(old, kept | tag | next) {
+        let (at, evicted) = victim(set, now);
+        let cell = &set[at % WAYS];
+        let old = cell.load();
+        // A rate lets a newcomer in whatever it is: its burst is at least one.
+        let tat = rate.next(now, now, cost).unwrap_or(now);
+        if cell.swap(old, tag | tat) {
             return Taken {
                 conforms: true,
                 evicted,
@@ -141,6 +138,25 @@ pub fn take<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u
         evicted: false,
         contended: true,
     }
+}
+
+/// Whether one more event of a known source conforms; if so it is booked. `None` if the cell has
+/// changed hands, or other CPUs overtook every try.
+#[inline(always)]
+fn book<C: Cell>(cell: &C, tag: u64, rate: &Rate, cost: Cost, now: u64) -> Option<bool> {
+    for _ in 0..TRIES {
+        let old = cell.load();
+        if old & TAG != tag {
+            return None;
+        }
+        let Some(next) = rate.next(old & TIME, now, cost) else {
+            return Some(false);
+        };
+        if cell.swap(old, TWICE | tag | next) {
+            return Some(true);
+        }
+    }
+    None
 }
 
 /// Whether one more event would conform; nothing is changed.

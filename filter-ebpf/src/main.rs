@@ -2,7 +2,10 @@
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
-#![expect(internal_features, reason = "the bpf target has no AtomicU64::compare_exchange")]
+#![expect(
+    internal_features,
+    reason = "the bpf target has no AtomicU64::compare_exchange"
+)]
 
 mod kernel;
 

@@ -16,10 +16,12 @@ where
 {
     let decision = rows(packet, tables, now);
     // Asked last: only what would end a packet can be spared.
-    if decision.outcome.drops()
-        && (tables.fixed().settings.is_monitor != 0 || tables.is_bypassed())
+    if decision.outcome.drops() && (tables.fixed().settings.is_monitor != 0 || tables.is_bypassed())
     {
-        return Decision { outcome: decision.outcome.spared(), ..decision };
+        return Decision {
+            outcome: decision.outcome.spared(),
+            ..decision
+        };
     }
     decision
 }

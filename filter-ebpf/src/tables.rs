@@ -1,9 +1,9 @@
 //! Every look-up that a stage may make: maps in the kernel, ordinary memory on the host.
 
 use filter_common::addr::{Address, SourceKey};
-use filter_common::gcra::Kind;
+use filter_common::gcra::{Cost, Kind, Rate};
 use filter_common::policy::{Fixed, Pages};
-use filter_common::sources::{Cell, Seed, WAYS};
+use filter_common::sources::{self, Cell, Seed, Taken, WAYS};
 use filter_common::verdict::Note;
 
 /// The tables of one packet: a generation, and what outlives generations.
@@ -24,6 +24,31 @@ pub trait Tables: Pages {
 
     /// The set of cells that a hash names.
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[Self::Cell; WAYS]>;
+
+    /// Books one event of the source that `hash` names, if it conforms. `now_ns` is the coarse
+    /// clock. The kernel puts this into a function of its own, which the verifier reads once.
+    #[inline(always)]
+    fn take(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
+        Some(sources::take(
+            self.cells(kind, hash)?,
+            hash,
+            rate,
+            cost,
+            kind.time(now_ns),
+        ))
+    }
+
+    /// Whether one more event would conform; nothing is changed.
+    #[inline(always)]
+    fn peek(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
+        Some(sources::peek(
+            self.cells(kind, hash)?,
+            hash,
+            rate,
+            cost,
+            kind.time(now_ns),
+        ))
+    }
 
     /// Which look-ups of bans and timed allows are worth making; see `state`.
     fn exceptions(&self) -> u64;

@@ -5,6 +5,7 @@ pub mod clock;
 mod maps;
 pub mod record;
 mod sockets;
+mod sources;
 mod tables;
 mod xdp_packet;
 

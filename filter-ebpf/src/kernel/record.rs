@@ -8,7 +8,9 @@ use filter_common::verdict::{Decision, Note, Outcome};
 /// Counts a packet, once.
 #[inline(always)]
 pub fn count(decision: Decision, interface: u32, bytes: u64) {
-    let Some(count) = COUNTS.get_ptr_mut(decision.counter(interface)) else { return };
+    let Some(count) = COUNTS.get_ptr_mut(decision.counter(interface)) else {
+        return;
+    };
     // SAFETY: this CPU's own slot of the map, and XDP does not nest on a CPU.
     let count = unsafe { &mut *count };
     count.packets += 1;
@@ -18,7 +20,9 @@ pub fn count(decision: Decision, interface: u32, bytes: u64) {
 /// Counts something beside packets.
 #[inline(always)]
 pub fn note(note: Note) {
-    let Some(count) = NOTES.get_ptr_mut(note as u32) else { return };
+    let Some(count) = NOTES.get_ptr_mut(note as u32) else {
+        return;
+    };
     // SAFETY: this CPU's own slot of the map, and XDP does not nest on a CPU.
     unsafe { *count += 1 };
 }
@@ -32,6 +36,9 @@ pub fn log(ctx: &XdpContext, decision: Decision, interface: u32) {
         error!(ctx, "fault: interface slot {}", interface);
     } else if decision.outcome.drops() {
         let service = u32::from(decision.service);
-        debug!(ctx, "drop: interface slot {}, service {}, outcome {}", interface, service, outcome);
+        debug!(
+            ctx,
+            "drop: interface slot {}, service {}, outcome {}", interface, service, outcome
+        );
     }
 }

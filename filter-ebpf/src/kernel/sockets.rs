@@ -1,9 +1,6 @@
 //! Which sockets the host has for a packet, in the interface's network namespace.
 
-use aya_ebpf::bindings::{
-    BPF_F_CURRENT_NETNS, BPF_TCP_LISTEN, bpf_sock, bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1,
-    bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2,
-};
+use aya_ebpf::bindings::{BPF_F_CURRENT_NETNS, BPF_TCP_LISTEN, bpf_sock, bpf_sock_tuple};
 use aya_ebpf::helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp};
 use aya_ebpf::programs::XdpContext;
 use filter_common::addr::Address;
@@ -16,9 +13,9 @@ const NETNS: u64 = BPF_F_CURRENT_NETNS as i64 as u64;
 #[inline(always)]
 pub fn has_tcp_connection(ctx: &XdpContext, ends: &Ends) -> bool {
     let (mut tuple, size) = tuple(ends);
-    // SAFETY: the context is the program's own, the tuple lives on the stack, `size` is that of
-    // the family's half of it.
-    let socket = unsafe { bpf_skc_lookup_tcp(ctx.ctx.cast(), &raw mut tuple, size, NETNS, 0) };
+    let at: *mut bpf_sock_tuple = (&raw mut tuple).cast();
+    // SAFETY: the context is the program's own, the tuple lives on the stack and has `size` bytes.
+    let socket = unsafe { bpf_skc_lookup_tcp(ctx.ctx.cast(), at, size, NETNS, 0) };
     if socket.is_null() {
         return false;
     }
@@ -32,8 +29,9 @@ pub fn has_tcp_connection(ctx: &XdpContext, ends: &Ends) -> bool {
 #[inline(always)]
 pub fn udp_socket(ctx: &XdpContext, ends: &Ends) -> UdpSocket {
     let (mut tuple, size) = tuple(ends);
+    let at: *mut bpf_sock_tuple = (&raw mut tuple).cast();
     // SAFETY: as above.
-    let socket = unsafe { bpf_sk_lookup_udp(ctx.ctx.cast(), &raw mut tuple, size, NETNS, 0) };
+    let socket = unsafe { bpf_sk_lookup_udp(ctx.ctx.cast(), at, size, NETNS, 0) };
     if socket.is_null() {
         return UdpSocket::None;
     }
@@ -41,7 +39,11 @@ pub fn udp_socket(ctx: &XdpContext, ends: &Ends) -> UdpSocket {
     // peer, so any bound peer is the sender.
     let peer_port = unsafe { (*socket).dst_port };
     release(socket);
-    if peer_port != 0 { UdpSocket::Connected } else { UdpSocket::Unconnected }
+    if peer_port != 0 {
+        UdpSocket::Connected
+    } else {
+        UdpSocket::Unconnected
+    }
 }
 
 #[inline(always)]
@@ -50,44 +52,36 @@ fn release(socket: *mut bpf_sock) {
     let _ = unsafe { bpf_sk_release(socket.cast()) };
 }
 
-/// Both ends in network order, and the size of the family's half of the union.
-#[inline(always)]
-fn tuple(ends: &Ends) -> (bpf_sock_tuple, u32) {
-    let (sport, dport) = (ends.source_port, ends.port);
-    let (source, destination) = match (ends.source, ends.destination) {
-        (Address::V4(source), Address::V4(destination)) => {
-            let ipv4 = bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 {
-                saddr: source.to_be(),
-                daddr: destination.to_be(),
-                sport,
-                dport,
-            };
-            let size = size_of_val(&ipv4) as u32;
-            let both = bpf_sock_tuple__bindgen_ty_1 { ipv4 };
-            return (bpf_sock_tuple { __bindgen_anon_1: both }, size);
-        }
-        (source, destination) => (words(source), words(destination)),
-    };
-    let ipv6 = bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 {
-        saddr: source,
-        daddr: destination,
-        sport,
-        dport,
-    };
-    let size = size_of_val(&ipv6) as u32;
-    (bpf_sock_tuple { __bindgen_anon_1: bpf_sock_tuple__bindgen_ty_1 { ipv6 } }, size)
-}
+/// `bpf_sock_tuple`, as words in network order: source, destination, ports.
+type Tuple = [u32; 9];
 
+/// Both ends, and the size of what the family uses of it. Always filled, and as plain words: of
+/// the union LLVM makes copies that the verifier cannot follow.
 #[inline(always)]
-fn words(address: Address) -> [u32; 4] {
-    let (upper, lower) = match address {
-        Address::V4(address) => (0, u64::from(address)),
-        Address::V6 { upper, lower } => (upper, lower),
-    };
-    [
-        ((upper >> 32) as u32).to_be(),
-        (upper as u32).to_be(),
-        ((lower >> 32) as u32).to_be(),
-        (lower as u32).to_be(),
-    ]
+fn tuple(ends: &Ends) -> (Tuple, u32) {
+    let ports = u32::from(ends.source_port) | u32::from(ends.port) << 16;
+    match (ends.source, ends.destination) {
+        (Address::V6 { upper: a, lower: b }, Address::V6 { upper: c, lower: d }) => {
+            let [a, b, c, d] = [a.to_be(), b.to_be(), c.to_be(), d.to_be()];
+            let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
+            let ends = [
+                low(a),
+                high(a),
+                low(b),
+                high(b),
+                low(c),
+                high(c),
+                low(d),
+                high(d),
+            ];
+            let [a, b, c, d, e, f, g, h] = ends;
+            ([a, b, c, d, e, f, g, h, ports], 36)
+        }
+        (Address::V4(source), Address::V4(destination)) => (
+            [source.to_be(), destination.to_be(), ports, 0, 0, 0, 0, 0, 0],
+            12,
+        ),
+        // One packet has one family.
+        _ => ([0; 9], 12),
+    }
 }

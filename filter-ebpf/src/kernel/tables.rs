@@ -1,13 +1,13 @@
 //! `Tables` over the maps: what one packet reads.
 
 use super::cells::KernelCell;
-use super::maps::{ALLOWS, BANS, CONNECTIONS, FIXED, PACKETS, PAGES, STATE};
-use super::{clock, record, sockets};
+use super::maps::{ALLOWS, BANS, FIXED, PAGES, STATE};
+use super::{clock, record, sockets, sources};
 use aya_ebpf::programs::XdpContext;
 use filter_common::addr::SourceKey;
-use filter_common::gcra::Kind;
+use filter_common::gcra::{Cost, Kind, Rate};
 use filter_common::policy::{Fixed, Page, Pages, UNKNOWN_INTERFACE};
-use filter_common::sources::{Seed, WAYS};
+use filter_common::sources::{Seed, Taken, WAYS};
 use filter_common::state::{Active, State};
 use filter_common::verdict::Note;
 use filter_ebpf::Tables;
@@ -39,7 +39,7 @@ impl Shared {
     }
 
     #[inline(always)]
-    fn state(&self) -> &State {
+    pub(super) fn state(&self) -> &State {
         // SAFETY: a live map value of plain words, aligned; a word that the daemon changes
         // meanwhile is read as it was or as it is, since loads of words do not tear.
         unsafe { &*self.state }
@@ -78,7 +78,13 @@ impl<'a> KernelTables<'a> {
     pub fn open(ctx: &'a XdpContext, shared: &'a Shared, interface: u32) -> Option<Self> {
         let slot = shared.active.slot_in_force(clock::boot_seconds);
         let fixed = zerocopy::transmute_ref!(FIXED.get_value(slot, &0)?);
-        Some(Self { ctx, shared, interface, slot, fixed })
+        Some(Self {
+            ctx,
+            shared,
+            interface,
+            slot,
+            fixed,
+        })
     }
 }
 
@@ -109,11 +115,17 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[KernelCell; WAYS]> {
-        let state = self.shared.state();
-        match kind {
-            Kind::Connection => CONNECTIONS.get((hash & state.connection_set_mask) as u32),
-            Kind::Packet => PACKETS.get((hash & state.packet_set_mask) as u32),
-        }
+        sources::cells(kind, hash)
+    }
+
+    #[inline(always)]
+    fn take(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
+        sources::take(kind, hash, rate, cost, now_ns)
+    }
+
+    #[inline(always)]
+    fn peek(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
+        sources::peek(kind, hash, rate, cost, now_ns)
     }
 
     #[inline(always)]

@@ -18,14 +18,28 @@ impl Frame {
     pub fn in_buffers(ctx: &XdpContext) -> Self {
         // SAFETY: the context is the program's own argument.
         let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
-        Self { start: ctx.data(), end: ctx.data_end(), length }
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+            length,
+        }
     }
 
     /// A frame in one buffer.
     #[inline(always)]
     pub fn linear(ctx: &XdpContext) -> Self {
         let (start, end) = (ctx.data(), ctx.data_end());
-        Self { start, end, length: (end - start) as u64 }
+        // Read again, volatile: were it known that `length` is `end - start`, LLVM would infer
+        // one bound of the parser from another, and the verifier could not follow.
+        // SAFETY: the context is the program's own argument.
+        let first = unsafe { (&raw const (*ctx.ctx).data).read_volatile() };
+        // SAFETY: as above.
+        let last = unsafe { (&raw const (*ctx.ctx).data_end).read_volatile() };
+        Self {
+            start,
+            end,
+            length: u64::from(last) - u64::from(first),
+        }
     }
 }
 

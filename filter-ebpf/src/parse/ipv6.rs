@@ -36,8 +36,14 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
         return Err(Parsed::Malformed);
     }
     let datagram = Datagram {
-        source: Address::V6 { upper: header.u64_at::<8>(), lower: header.u64_at::<16>() },
-        destination: Address::V6 { upper: header.u64_at::<24>(), lower: header.u64_at::<32>() },
+        source: Address::V6 {
+            upper: header.u64_at::<8>(),
+            lower: header.u64_at::<16>(),
+        },
+        destination: Address::V6 {
+            upper: header.u64_at::<24>(),
+            lower: header.u64_at::<32>(),
+        },
         protocol: header[6],
         at: at + HEADER,
         end,
@@ -54,21 +60,30 @@ fn extensions<P: Packet + ?Sized>(packet: &P, mut ip: Datagram) -> Result<Datagr
         if !is_extension(ip.protocol) {
             break;
         }
-        let header = packet.load_within::<8>(ip.at, ip.end).ok_or(Parsed::Malformed)?;
+        // The smallest has eight bytes; one number of the four that matter, not an array, which
+        // LLVM would spill in pieces that the verifier calls misaligned.
+        if ip.at + 8 > ip.end {
+            return Err(Parsed::Malformed);
+        }
+        let header = packet
+            .load::<4>(ip.at)
+            .ok_or(Parsed::Malformed)?
+            .u32_at::<0>();
+        let length = (header >> 16 & 0xff) as usize;
         let size = match ip.protocol {
             next::FRAGMENT => {
                 if fragment & SEEN != 0 {
                     return Err(Parsed::Malformed);
                 }
-                fragment = header.u16_at::<2>() & !6 | SEEN;
+                fragment = header as u16 & !6 | SEEN;
                 8
             }
-            next::AUTHENTICATION => 8 + usize::from(header[1]) * 4,
+            next::AUTHENTICATION => 8 + length * 4,
             // Type 0 is a traffic amplifier (RFC 5095).
-            next::ROUTING if header[2] == 0 => return Err(Parsed::Malformed),
-            _ => 8 + usize::from(header[1]) * 8,
+            next::ROUTING if header >> 8 & 0xff == 0 => return Err(Parsed::Malformed),
+            _ => 8 + length * 8,
         };
-        ip.protocol = header[0];
+        ip.protocol = (header >> 24) as u8;
         if fragment >> 3 != 0 {
             ip.fragment = Fragment(fragment & !SEEN);
             return Ok(ip);

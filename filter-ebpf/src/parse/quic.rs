@@ -30,7 +30,9 @@ pub fn classify<P: Packet + ?Sized>(packet: &P, at: usize, length: usize, end: u
     if length < 5 {
         return Quic::Other;
     }
-    let Some(header) = packet.load_within::<5>(at, end) else { return Quic::Other };
+    let Some(header) = packet.load_within::<5>(at, end) else {
+        return Quic::Other;
+    };
     if header[0] & LONG_HEADER == 0 {
         return Quic::Other;
     }

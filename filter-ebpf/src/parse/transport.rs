@@ -41,7 +41,11 @@ fn is_icmp(protocol: u8, source: Address) -> bool {
 /// A header that the packet cuts short: in a first fragment it hides the ports (row 3).
 #[inline(always)]
 fn cut_short(ip: &Datagram) -> Parsed {
-    if ip.fragment.is_first() { Parsed::BadFragment } else { Parsed::Malformed }
+    if ip.fragment.is_first() {
+        Parsed::BadFragment
+    } else {
+        Parsed::Malformed
+    }
 }
 
 #[inline(always)]
@@ -61,7 +65,9 @@ fn tcp<P: Packet + ?Sized>(packet: &P, ip: &Datagram) -> Parsed {
         destination: ip.destination,
         source_port: header.wire16_at::<0>(),
         port: header.wire16_at::<2>(),
-        transport: Transport::Tcp { opens: header[13] & (SYN | ACK) == SYN },
+        transport: Transport::Tcp {
+            opens: header[13] & (SYN | ACK) == SYN,
+        },
     })
 }
 

@@ -59,7 +59,11 @@ pub fn is_allowed_by<T: Tables>(
     if tables.exceptions() & ALLOWS == 0 {
         return false;
     }
-    let lasts = |key| tables.allow_expiry(&key).is_some_and(|expiry| expiry > now());
+    let lasts = |key| {
+        tables
+            .allow_expiry(&key)
+            .is_some_and(|expiry| expiry > now())
+    };
     match source {
         Address::V4(address) => lasts(SourceKey::v4(address, scope)),
         Address::V6 { upper, lower } => {

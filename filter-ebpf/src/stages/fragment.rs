@@ -17,7 +17,9 @@ pub fn later<T: Tables>(tables: &T, source: Address, now: impl Fn() -> u64) -> O
     if unlisted == UNLISTED_PASS {
         return Outcome::FRAGMENT_PASSED;
     }
-    let Some(entry) = access::entry(tables, source, 0) else { return Outcome::FAULT };
+    let Some(entry) = access::entry(tables, source, 0) else {
+        return Outcome::FAULT;
+    };
     if entry.has(ClassEntry::ANY_ALLOWS)
         || ban::is_allowed_by(tables, source, Scope::All, &now)
         || ban::is_allowed_by(tables, source, Scope::Any, &now)

@@ -4,7 +4,7 @@ use crate::tables::Tables;
 use filter_common::addr::Address;
 use filter_common::gcra::{Cost, Kind, Rate};
 use filter_common::policy::{ClassEntry, PROFILES, SERVICES};
-use filter_common::sources::{Bucket, hash, peek, take};
+use filter_common::sources::{Bucket, hash};
 use filter_common::verdict::{Note, Outcome};
 
 /// Judges a packet that the service takes by the source's rates. `None` is a fault.
@@ -28,22 +28,38 @@ pub fn limit<T: Tables>(
     }
     let settings = &fixed.services[usize::from(service) % SERVICES];
     let source = source.masked(settings.mask4, settings.upper_mask6, settings.lower_mask6);
-    let bucket = Bucket { service, override_tag: profile.override_tag };
+    let bucket = Bucket {
+        service,
+        override_tag: profile.override_tag,
+    };
     let hash = hash(tables.seed(), bucket, source);
     let now = now();
     if let Some(cost) = connections {
         if profile.packets.is_limit() {
-            let cells = tables.cells(Kind::Packet, hash)?;
-            if !peek(cells, hash, &profile.packets, Cost::Whole, Kind::Packet.time(now)) {
+            if !tables.peek(Kind::Packet, hash, &profile.packets, Cost::Whole, now)? {
                 return Some(Outcome::PACKET_RATE);
             }
         }
-        if !book(tables, Kind::Connection, hash, &profile.connections, cost, now)? {
+        if !book(
+            tables,
+            Kind::Connection,
+            hash,
+            &profile.connections,
+            cost,
+            now,
+        )? {
             return Some(Outcome::CONNECTION_RATE);
         }
     }
     if profile.packets.is_limit()
-        && !book(tables, Kind::Packet, hash, &profile.packets, Cost::Whole, now)?
+        && !book(
+            tables,
+            Kind::Packet,
+            hash,
+            &profile.packets,
+            Cost::Whole,
+            now,
+        )?
     {
         return Some(Outcome::PACKET_RATE);
     }
@@ -60,7 +76,7 @@ fn book<T: Tables>(
     cost: Cost,
     now: u64,
 ) -> Option<bool> {
-    let taken = take(tables.cells(kind, hash)?, hash, rate, cost, kind.time(now));
+    let taken = tables.take(kind, hash, rate, cost, now)?;
     if taken.evicted {
         tables.note(Note::SourceEvicted);
     }

@@ -6,9 +6,7 @@ use crate::parse::{Segment, Transport};
 use crate::tables::Tables;
 use filter_common::addr::Address;
 use filter_common::gcra::Cost;
-use filter_common::policy::{
-    Fixed, GroupEntry, PortEntry, SERVICES, address_slot, group_entry,
-};
+use filter_common::policy::{Fixed, GroupEntry, PortEntry, SERVICES, address_slot, group_entry};
 use filter_common::verdict::{Decision, Outcome};
 
 /// Upper half of the lower 64 bits of an IPv4-mapped address (RFC 4291 s. 2.5.5.2).
@@ -51,7 +49,11 @@ pub fn opens<P: Packet + ?Sized>(
     match segment.transport {
         Transport::Tcp { opens: true } => Ok(Some(Cost::Whole)),
         Transport::Tcp { opens: false } => Ok(None),
-        Transport::Udp { payload, payload_length, end } => {
+        Transport::Udp {
+            payload,
+            payload_length,
+            end,
+        } => {
             let Some(service) = entry.service().filter(|_| entry.is_quic()) else {
                 return Ok(None);
             };
@@ -68,6 +70,10 @@ pub fn opens<P: Packet + ?Sized>(
 #[inline(always)]
 pub fn judged<T: Tables>(tables: &T, service: u8, outcome: Outcome) -> Decision {
     let is_monitor = tables.fixed().services[usize::from(service) % SERVICES].is_monitor != 0;
-    let outcome = if is_monitor { outcome.spared() } else { outcome };
+    let outcome = if is_monitor {
+        outcome.spared()
+    } else {
+        outcome
+    };
     Decision { outcome, service }
 }
