@@ -1,7 +1,7 @@
 //! What a valid configuration means.
 
 use filter_user::config::policy::*;
-use filter_user::config::{HostFacts, Loaded, load, load_from, reference};
+use filter_user::config::{HostFacts, Loaded, Summary, load, load_from, reference};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -179,6 +179,37 @@ fn the_example_means_what_it_says() {
         ],
     };
     assert_eq!(loaded.policy, policy);
+}
+
+#[test]
+fn the_summary_says_what_is_enforced() {
+    let loaded = load(&shipped("example.toml"), &HostFacts::default()).expect("valid");
+    let mut policy = loaded.policy;
+    policy.lists[1]
+        .v4
+        .push("198.51.100.128/25".parse().unwrap());
+    let expected = "\
+interfaces      eth0, eth1
+mode            enforce
+unlisted ports  drop
+list office: IPv4 prefixes 1, IPv6 prefixes 1
+list partners: IPv4 prefixes 3 (2 aggregated), IPv6 prefixes 1
+list abusers: IPv4 prefixes 0, IPv6 prefixes 0
+service api: 443/tcp 443/quic 8000-8099/tcp, enforce
+  allow office, partners, 198.51.100.7/32
+  connections 20/s, burst 40, effective 20.0000/s
+  packets 50000/s, burst 100000, effective 50000.0/s
+  connections 200/s, burst 400, effective 200.000/s, for partners
+service dns: 53/udp 53/tcp, enforce
+  allow 0.0.0.0/0, ::/0
+  connections 0.2/s, burst 1, effective 0.200000/s
+  packets 100/s, burst 100, effective 100.000/s
+";
+    let summary = Summary::new(&policy);
+    assert_eq!(summary.to_string(), expected);
+    let json = serde_json::to_value(&summary).expect("JSON");
+    assert_eq!(json["lists"][1]["ipv4_aggregated"], 2);
+    assert_eq!(json["services"][0]["rates"][2]["sources"][0], "partners");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod reference;
 mod render;
 mod services;
 mod sources;
+mod summary;
 mod validate;
 mod warnings;
 
@@ -32,6 +33,7 @@ pub use files::{ReadFile, SourceFile, read_bounded};
 pub use host::HostFacts;
 pub use reference::reference;
 pub use render::{render, use_color};
+pub use summary::{ListSummary, RateSummary, ServiceSummary, Summary};
 
 use diagnostic::Findings;
 use policy::Policy;
