@@ -77,10 +77,10 @@ fn independent_errors_are_all_reported_in_the_order_of_the_files() {
     let bytes = fs::read(folder().join("several_errors_in_order.toml")).expect("the case");
     let read = |path: &Path| read_bounded(&folder().join(path));
     let path = Path::new("c.toml");
-    let errors = load_from(path, &bytes, &read, &HostFacts::default())
-        .expect_err("errors")
-        .0;
+    let errors = load_from(path, &bytes, &read, &HostFacts::default()).expect_err("errors");
+    assert_eq!(errors.files, [path, Path::new("wrong.list")]);
     let places: Vec<(String, u32)> = errors
+        .diagnostics
         .iter()
         .map(|e| {
             (
@@ -100,7 +100,7 @@ fn a_diagnostic_as_json_has_its_place() {
     let text = b"[[interface]]\nname = \"eth0\"\n[policy]\nmod = 1\n";
     let read = |_: &Path| unreachable!("no list is named");
     let errors = load_from(path, text, &read, &HostFacts::default()).expect_err("an error");
-    let json = errors.0[0].to_json();
+    let json = errors.diagnostics[0].to_json();
     assert_eq!(json["severity"], "error");
     assert_eq!(json["file"], "c.toml");
     assert_eq!(

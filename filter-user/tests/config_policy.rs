@@ -372,7 +372,7 @@ fn lists_beyond_capacity_are_named_with_their_sizes() {
         &read,
         &HostFacts::default(),
     );
-    let errors = errors.expect_err("beyond capacity").0;
+    let errors = errors.expect_err("beyond capacity").diagnostics;
     assert_eq!(errors.len(), 1);
     assert_eq!(
         errors[0].message,

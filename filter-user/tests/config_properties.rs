@@ -64,14 +64,14 @@ proptest! {
         match load_from(Path::new("c.toml"), &config, &read, &host) {
             Ok(loaded) => { render(&loaded.warnings, true); }
             Err(errors) => {
-                prop_assert!(!errors.0.is_empty());
-                for diagnostic in &errors.0 {
+                prop_assert!(!errors.diagnostics.is_empty());
+                for diagnostic in &errors.diagnostics {
                     diagnostic.to_json();
                     if let Some(place) = &diagnostic.place {
                         prop_assert!(place.excerpt.get(place.excerpt_span.clone()).is_some());
                     }
                 }
-                prop_assert!(!render(&errors.0, true).is_empty());
+                prop_assert!(!render(&errors.diagnostics, true).is_empty());
             }
         }
     }

@@ -103,20 +103,34 @@ impl Diagnostic {
 
 /// Everything that is wrong with a configuration, in the order of its files, with the warnings.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", super::render::render(.0, false))]
-pub struct Errors(pub Vec<Diagnostic>);
+#[error("{}", super::render::render(.diagnostics, false))]
+pub struct Errors {
+    /// What is to be said; at least one is an error.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The configuration and the list files that it names, as far as is known: a change of one
+    /// of them is worth another try.
+    pub files: Vec<PathBuf>,
+}
 
 impl Errors {
     /// A file that cannot be read.
     pub fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        Self(vec![Diagnostic {
+        Self::about_file(Diagnostic {
             severity: Severity::Error,
             message: format!("cannot read the configuration {}: {error}", path.display()),
             file: path.to_path_buf(),
             place: None,
             also: None,
             help: None,
-        }])
+        })
+    }
+
+    /// A file that is no text.
+    pub(super) fn about_file(diagnostic: Diagnostic) -> Self {
+        Self {
+            files: vec![diagnostic.file.clone()],
+            diagnostics: vec![diagnostic],
+        }
     }
 }
 
@@ -205,13 +219,6 @@ impl Findings {
             diagnostics.push(Diagnostic::and_more(file, unshown));
         }
         diagnostics
-    }
-
-    /// With those of the list files behind.
-    pub(super) fn into_errors(self, file: &Path, text: &str, lists: Vec<Diagnostic>) -> Errors {
-        let mut all = self.into_diagnostics(file, text);
-        all.extend(lists);
-        Errors(all)
     }
 }
 

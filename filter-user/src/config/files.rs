@@ -50,7 +50,7 @@ pub(super) fn read_config(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The text, or the place where it stops to be one.
 pub(super) fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, Errors> {
-    std::str::from_utf8(bytes).map_err(|error| Errors(vec![not_utf8(path, bytes, error)]))
+    std::str::from_utf8(bytes).map_err(|error| Errors::about_file(not_utf8(path, bytes, error)))
 }
 
 pub(super) fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Diagnostic {

@@ -75,14 +75,24 @@ pub fn load_from(
     let findings = Findings::default();
 
     let Some(config) = file::parse(text, &findings) else {
-        return Err(findings.into_errors(path, text, Vec::new()));
+        return Err(Errors {
+            diagnostics: findings.into_diagnostics(path, text),
+            files: vec![path.to_path_buf()],
+        });
     };
     let lists = lists::read(&config.lists, path, read, &findings);
     let policy = validate::policy(&config, lists.lists, &findings);
     warnings::find(&config, &policy, host, &findings);
 
     if findings.has_errors() || !lists.errors.is_empty() {
-        return Err(findings.into_errors(path, text, lists.errors));
+        let mut diagnostics = findings.into_diagnostics(path, text);
+        diagnostics.extend(lists.errors);
+        let list_files = policy.lists.into_iter().filter_map(|list| list.file);
+        let files = std::iter::once(path.to_path_buf()).chain(list_files);
+        return Err(Errors {
+            diagnostics,
+            files: files.collect(),
+        });
     }
     let mut sources = vec![SourceFile::new(path, text)];
     sources.extend(lists.sources);
