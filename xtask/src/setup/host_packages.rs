@@ -24,15 +24,25 @@ pub fn ensure() -> Result<()> {
         bail!("missing on this host: {packages}; install with `sudo apt-get install {packages}`");
     }
     say(&format!("installing {packages} with apt-get"));
-    command::run(apt_get().arg("update"))
-        .and_then(|()| {
-            command::run(
-                apt_get()
-                    .args(["install", "--yes", "--no-install-recommends"])
-                    .args(&missing),
-            )
+    install(&missing)
+        // Fresh machines have no package lists yet; a source that fails may not matter.
+        .or_else(|_| {
+            let updated = command::output(apt_get().arg("update")).map(drop);
+            install(&missing).map_err(|error| match updated {
+                Ok(()) => error,
+                Err(update) => error.context(format!("{update:#}")),
+            })
         })
         .with_context(|| format!("install {packages} by hand, then start again"))
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    command::output(
+        apt_get()
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages),
+    )
+    .map(drop)
 }
 
 fn apt_get() -> Command {
