@@ -25,10 +25,11 @@ pub const MAX_REACH_SECONDS: u64 = 4 * 60 * 60;
 const FRACTION_BITS: u32 = 8;
 /// 2^64 over the golden ratio: multiples of it spread evenly (Knuth, TAOCP 3, 6.4).
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-/// What rounding may add up to over a burst, in units: allowed on top, so that a whole burst
-/// fits. Only for intervals that have a fraction.
+/// What rounding may add up to over a burst is allowed on top, so that a whole burst fits: half
+/// an interval, which lets nobody in who would not be, and at most this many units. Only for
+/// intervals that have a fraction.
 #[cfg(not(target_arch = "bpf"))]
-const ROUNDING_SLACK: u64 = 4;
+const MAX_ROUNDING_SLACK: u64 = 1000;
 
 /// Which of the two rates of a source, and so which clock unit and table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,7 +100,12 @@ impl Rate {
             return None;
         }
         let fraction = interval_q8 & ((1 << FRACTION_BITS) - 1);
-        let slack = if fraction == 0 { 0 } else { ROUNDING_SLACK };
+        let half_interval = interval_q8 >> (FRACTION_BITS + 1);
+        let slack = if fraction == 0 {
+            0
+        } else {
+            half_interval.min(MAX_ROUNDING_SLACK)
+        };
         let whole = reach as u64;
         let limit = whole + (reach > whole as f64) as u64 + slack;
         Some(Self { interval_q8, limit })
@@ -126,7 +132,9 @@ impl Rate {
             Cost::Whole => self.interval_q8,
             Cost::Quarter => self.interval_q8 >> 2,
         };
-        let drawn = at.wrapping_mul(GOLDEN) >> (64 - FRACTION_BITS);
+        // Twice, with a fold between: multiples of the interval must not fall into a rhythm.
+        let drawn = at.wrapping_mul(GOLDEN);
+        let drawn = (drawn ^ drawn >> 32).wrapping_mul(GOLDEN) >> (64 - FRACTION_BITS);
         let fraction = q8 & ((1 << FRACTION_BITS) - 1);
         // `drawn < fraction`, without a branch: both are below 256.
         (q8 >> FRACTION_BITS) + (drawn.wrapping_sub(fraction) >> 63)
