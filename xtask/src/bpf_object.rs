@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
 use crate::command::{self, say};
 use crate::workspace::Workspace;
@@ -125,7 +125,22 @@ fn check(bytes: &[u8]) -> Result<()> {
     {
         bail!("it has no section `xdp`: the entry point was not kept");
     }
+    if !has_compare_and_swap(&file) {
+        bail!("it has no compare-and-swap: rates would lose updates; was target-cpu=v3 dropped?");
+    }
     Ok(())
+}
+
+/// Atomics whose result is used have been compiled to plain loads and stores, silently.
+fn has_compare_and_swap(file: &object::File<'_>) -> bool {
+    // BPF_STX | BPF_ATOMIC | BPF_DW with BPF_CMPXCHG (RFC 9669 s. 5.3).
+    const ATOMIC_64: u8 = 0xdb;
+    const CMPXCHG: [u8; 4] = 0xf1_u32.to_le_bytes();
+    file.sections()
+        .filter(|section| section.kind() == SectionKind::Text)
+        .filter_map(|section| section.data().ok())
+        .flat_map(|code| code.chunks_exact(8))
+        .any(|instruction| instruction[0] == ATOMIC_64 && instruction[4..] == CMPXCHG)
 }
 
 fn place(bytes: &[u8], path: &Path) -> Result<()> {
@@ -143,4 +158,21 @@ fn place(bytes: &[u8], path: &Path) -> Result<()> {
     new.persist(path)
         .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn a_program_that_can_panic_is_refused() {
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let message = check(&own).unwrap_err().to_string();
+        assert!(message.contains("it calls panics"), "{message:.200}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        assert!(check(b"not an object").is_err());
+    }
 }
