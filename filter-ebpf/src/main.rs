@@ -6,6 +6,10 @@
     internal_features,
     reason = "the bpf target has no AtomicU64::compare_exchange"
 )]
+#![expect(
+    missing_docs,
+    reason = "the macro `xdp` drops those of the entry points"
+)]
 
 mod kernel;
 
