@@ -162,7 +162,7 @@ impl GroupEntry {
     /// A service by its number.
     pub const fn new(service: u8, is_quic: bool) -> Self {
         let quic = if is_quic { Self::QUIC } else { 0 };
-        Self(Self::LISTED | quic | service % SERVICES as u8)
+        Self(Self::LISTED | quic | (service % SERVICES as u8))
     }
 
     /// The service's number, if there is one.

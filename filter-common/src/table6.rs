@@ -123,7 +123,7 @@ fn search<P: Pages + ?Sized>(
         }
         let half = ranges >> 1;
         let first = page[(at + 2 * half) as usize % page.len()];
-        at += 2 * half & is_at_most(first);
+        at += (2 * half) & is_at_most(first);
         ranges -= half;
     }
     Some(page[(at + 1) as usize % page.len()])

@@ -35,10 +35,10 @@ pub fn limit<T: Tables>(
     let hash = hash(tables.seed(), bucket, source);
     let now = now();
     if let Some(cost) = connections {
-        if profile.packets.is_limit() {
-            if !tables.peek(Kind::Packet, hash, &profile.packets, Cost::Whole, now)? {
-                return Some(Outcome::PACKET_RATE);
-            }
+        if profile.packets.is_limit()
+            && !tables.peek(Kind::Packet, hash, &profile.packets, Cost::Whole, now)?
+        {
+            return Some(Outcome::PACKET_RATE);
         }
         if !book(
             tables,
