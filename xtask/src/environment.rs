@@ -15,7 +15,8 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 pub fn check() -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!(
-            "loading XDP programs and making network namespaces needs root; run it with `sudo -E`"
+            "loading XDP programs and making network namespaces needs root; run it with \
+             `sudo -E env \"PATH=$PATH\" cargo xtask …`"
         );
     }
     check_kernel()?;

@@ -141,7 +141,8 @@ mod tests {
     #[test]
     fn only_versions_between_unaffected_and_patched_are_affected() {
         let text = "```toml\n[advisory]\nid = \"RUSTSEC-0000-0000\"\n[versions]\n\
-                    patched = [\">= 1.5.1, < 1.6.0\", \">= 1.8.1\"]\nunaffected = [\"< 0.3.0\"]\n```\n# Title";
+                    patched = [\">= 1.5.1, < 1.6.0\", \">= 1.8.1\"]\n\
+                    unaffected = [\"< 0.3.0\"]\n```\n# Title";
         let entry = parse(text).unwrap();
         for (version, is_affected) in [
             ("0.2.9", false),

@@ -78,7 +78,7 @@ fn licence_finding(package: &Package, allowed: &[String]) -> Option<String> {
     (!is_accepted).then(|| format!("{name} {version}: licence {text}"))
 }
 
-/// An exception only adds rights, but it is a text of its own: it has to be listed with its licence.
+/// An exception adds rights, but is a text of its own: it has to be listed with its licence.
 fn is_allowed(required: &LicenseReq, allowed: &[String]) -> bool {
     let text = required.to_string();
     allowed.contains(&text)

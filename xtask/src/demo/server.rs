@@ -84,7 +84,8 @@ fn answer(stream: TcpStream) -> io::Result<()> {
     }
     write!(
         &stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{BODY}",
         BODY.len()
     )
 }

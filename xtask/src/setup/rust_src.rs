@@ -78,7 +78,8 @@ fn check_writable(library: &Path) -> Result<()> {
         .and_then(|()| tempfile::tempdir_in(parent).map(drop))
         .with_context(|| {
             format!(
-                "rust-src is missing and {} is not writable; run `sudo cargo xtask setup`, or \
+                "rust-src is missing and {} is not writable; run `sudo -E env \"PATH=$PATH\" cargo xtask \
+                 setup`, or \
                  `rustup component add rust-src` as the owner of the toolchain",
                 parent.display()
             )
@@ -95,6 +96,7 @@ fn by_rustup(root: &Path) -> Result<()> {
             .arg(RUSTUP_LIMIT_SECONDS)
             .args(["rustup", "component", "add", "rust-src"])
             .env("RUSTUP_MAX_RETRIES", "1")
+            .env("RUST_BACKTRACE", "0")
             .current_dir(root),
     )
     .map(drop)
