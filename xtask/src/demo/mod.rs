@@ -28,8 +28,8 @@ use story::Stage;
 
 /// Installs and builds what is missing, then plays the story.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    environment::check()?;
     let interrupt = Interrupt::watch()?;
+    environment::check()?;
     setup::ensure(workspace, Needs::Namespaces)
         .and_then(|()| build::everything(workspace))
         // Ctrl-C ends the program that was being run, too: say what happened, not how.
