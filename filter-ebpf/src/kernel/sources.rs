@@ -94,7 +94,7 @@ extern "C" fn edge_filter_source(
         return u32::from(sources::peek(cells, hash, &rate, cost, now));
     }
     let taken = sources::take(cells, hash, &rate, cost, now);
-    u32::from(taken.conforms)
-        | u32::from(taken.evicted) * EVICTED
-        | u32::from(taken.contended) * CONTENDED
+    (u32::from(taken.conforms) * CONFORMS)
+        | (u32::from(taken.evicted) * EVICTED)
+        | (u32::from(taken.contended) * CONTENDED)
 }

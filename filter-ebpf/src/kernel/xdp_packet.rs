@@ -32,9 +32,12 @@ impl Frame {
         // Read again, volatile: were it known that `length` is `end - start`, LLVM would infer
         // one bound of the parser from another, and the verifier could not follow.
         // SAFETY: the context is the program's own argument.
-        let first = unsafe { (&raw const (*ctx.ctx).data).read_volatile() };
-        // SAFETY: as above.
-        let last = unsafe { (&raw const (*ctx.ctx).data_end).read_volatile() };
+        let fields = unsafe { &*ctx.ctx };
+        let (first, last) = (&raw const fields.data, &raw const fields.data_end);
+        // SAFETY: a field of the context.
+        let first = unsafe { first.read_volatile() };
+        // SAFETY: a field of the context.
+        let last = unsafe { last.read_volatile() };
         Self {
             start,
             end,
