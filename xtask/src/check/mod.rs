@@ -19,6 +19,11 @@ mod yanked;
 
 /// Runs every check; the first that fails ends it.
 pub fn run(workspace: &Workspace) -> Result<()> {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        command::output(cargo(workspace).args([subcommand, "--version"])).with_context(|| {
+            format!("the toolchain lacks {component}; run `rustup component add {component}`")
+        })?;
+    }
     say("check: format");
     command::run(cargo(workspace).args(["fmt", "--all", "--", "--check"]))
         .context("some file is not formatted; run `cargo fmt --all`")?;

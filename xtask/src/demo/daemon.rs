@@ -62,8 +62,9 @@ impl<'a> Daemon<'a> {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("edge-filter ended ({status}):\n{}", daemon.log());
             }
-            // Refused until the socket is there; `output` keeps that quiet.
-            Ok(daemon.ask(&["status"]).ok())
+            // Without the socket, `status` would read the pinned maps of a half-started filter.
+            let is_listening = daemon.paths.socket.exists();
+            Ok((is_listening && daemon.ask(&["status"]).is_ok()).then_some(()))
         })?;
         Ok(daemon)
     }
