@@ -1,3 +1,4 @@
 //! The config's way and the daemon.
 
+pub mod compile;
 pub mod config;

@@ -1,0 +1,207 @@
+//! Writes the IPv6 prefix table; `filter_common::table6` says how it looks and reads it.
+
+use super::error::CompileError;
+use super::pages::Space;
+use super::ranges::Ranges;
+use filter_common::policy::Page;
+use filter_common::table6::{
+    CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, chunk, index, leaf, leaf_class,
+    upper_start,
+};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+const BLOCKS: usize = 1 << FIRST_BITS;
+const KEY_BITS: u32 = 64;
+/// Small tables for lower halves that are remembered, to be used again: hosts often have the
+/// same lower half (`::1`) in many networks. A power of two.
+const MEMO: usize = 1 << 12;
+/// Most ranges of a remembered table.
+const MEMO_RANGES: usize = 8;
+
+/// From a key on, a node holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Entry {
+    start: u64,
+    node: u64,
+}
+
+/// Which 64 bits of the address the keys are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Upper,
+    Lower,
+}
+
+/// Fills the index, and appends the pages of what is below it.
+pub(super) fn write(
+    ranges: &Ranges<u128, u16>,
+    root: &mut [u64; BLOCKS],
+    pages: &mut Vec<Box<Page>>,
+) -> Result<(), CompileError> {
+    let mut writer = Writer {
+        space: Space::new(pages),
+        memo: vec![None; MEMO],
+    };
+    let entries = writer.upper_entries(ranges)?;
+    let mut before = leaf(ranges.values[0]);
+    let mut entries = &entries[..];
+    for (slot, node) in root.iter_mut().enumerate() {
+        let inside = slot_entries(&mut entries, 0, FIRST_BITS, slot);
+        *node = writer.node(Half::Upper, FIRST_BITS, before, inside)?;
+        before = inside.last().map_or(before, |entry| entry.node);
+    }
+    Ok(())
+}
+
+struct Writer<'a> {
+    space: Space<'a>,
+    memo: Vec<Option<(Vec<Entry>, u64)>>,
+}
+
+impl Writer<'_> {
+    /// The table by upper halves: a /64 of several classes becomes the root of a table of its
+    /// own, and what follows it starts anew, so that no such root is ever inherited.
+    fn upper_entries(&mut self, ranges: &Ranges<u128, u16>) -> Result<Vec<Entry>, CompileError> {
+        let (starts, classes) = (&ranges.starts, &ranges.values);
+        let upper_of = |start: u128| (start >> KEY_BITS) as u64;
+        let mut entries: Vec<Entry> = Vec::with_capacity(starts.len());
+        let mut lower = Vec::new();
+        let mut before = leaf(classes[0]);
+        let mut at = 0;
+        while at < starts.len() {
+            let start = upper_of(starts[at]);
+            let more = starts[at..]
+                .iter()
+                .take_while(|&&other| upper_of(other) == start);
+            let end = at + more.count();
+            let last = leaf(classes[end - 1]);
+            if end == at + 1 && starts[at] as u64 == 0 {
+                entries.push(Entry { start, node: last });
+            } else {
+                lower.clear();
+                lower.extend((at..end).map(|at| Entry {
+                    start: starts[at] as u64,
+                    node: leaf(classes[at]),
+                }));
+                let node = self.lower_root(before, &mut lower)?;
+                entries.push(Entry { start, node });
+                let after = start.wrapping_add(1);
+                if after != 0
+                    && starts
+                        .get(end)
+                        .is_none_or(|&other| upper_of(other) != after)
+                {
+                    let node = last;
+                    entries.push(Entry { start: after, node });
+                }
+            }
+            before = last;
+            at = end;
+        }
+        Ok(entries)
+    }
+
+    /// The root of a table of lower halves.
+    fn lower_root(&mut self, before: u64, entries: &mut Vec<Entry>) -> Result<u64, CompileError> {
+        if entries[0].start != 0 {
+            entries.insert(
+                0,
+                Entry {
+                    start: 0,
+                    node: before,
+                },
+            );
+        }
+        if entries.len() > MEMO_RANGES {
+            return self.node(Half::Lower, 0, before, entries);
+        }
+        // A fixed seed: equal policies give equal tables.
+        let mut hasher = DefaultHasher::new();
+        entries.hash(&mut hasher);
+        let place = hasher.finish() as usize % MEMO;
+        if let Some((known, node)) = &self.memo[place]
+            && known == entries
+        {
+            return Ok(*node);
+        }
+        let node = self.node(Half::Lower, 0, before, entries)?;
+        let (known, at) = self.memo[place].get_or_insert_default();
+        known.clone_from(entries);
+        *at = node;
+        Ok(node)
+    }
+
+    /// The node for a span of keys: what holds at its start, unless an entry starts there, and
+    /// the entries that start inside it. The span is what `consumed` bits leave of a half.
+    fn node(
+        &mut self,
+        half: Half,
+        consumed: u32,
+        before: u64,
+        entries: &[Entry],
+    ) -> Result<u64, CompileError> {
+        let is_at_start = |entry: &Entry| entry.start << consumed == 0;
+        let (first, rest) = match entries.split_first() {
+            Some((first, rest)) if is_at_start(first) => (first.node, rest),
+            _ => (before, entries),
+        };
+        let ranges = 1 + rest.len();
+        // The root of a table of lower halves is only found in a chunk.
+        if ranges == 1 && (half == Half::Lower || leaf_class(first).is_some()) {
+            return Ok(first);
+        }
+        if ranges <= CHUNK_RANGES {
+            return self.chunk(half, consumed, first, rest);
+        }
+        let bits = (ranges.ilog2() - 1).clamp(MIN_INDEX_BITS, MAX_INDEX_BITS);
+        // More than 256 ranges: more than 8 bits are left.
+        let bits = bits.min(KEY_BITS - consumed);
+        let start = self.space.take(1 << bits)?;
+        let (mut before, mut rest) = (before, entries);
+        for slot in 0..1 << bits {
+            let inside = slot_entries(&mut rest, consumed, bits, slot);
+            let node = self.node(half, consumed + bits, before, inside)?;
+            self.space.words(start + slot, 1)[0] = node;
+            before = inside.last().map_or(before, |entry| entry.node);
+        }
+        Ok(index(start, bits))
+    }
+
+    fn chunk(
+        &mut self,
+        half: Half,
+        consumed: u32,
+        first: u64,
+        rest: &[Entry],
+    ) -> Result<u64, CompileError> {
+        let ranges = 1 + rest.len();
+        let start = self.space.take(2 * ranges)?;
+        let words = self.space.words(start, 2 * ranges);
+        words[0] = 0;
+        words[1] = first;
+        for (pair, entry) in words[2..].chunks_exact_mut(2).zip(rest) {
+            let left = entry.start << consumed;
+            pair[0] = match half {
+                Half::Upper => upper_start(left),
+                Half::Lower => left,
+            };
+            pair[1] = entry.node;
+        }
+        Ok(chunk(start, ranges))
+    }
+}
+
+/// Takes the entries of an index's slot off the front.
+fn slot_entries<'e>(
+    entries: &mut &'e [Entry],
+    consumed: u32,
+    bits: u32,
+    slot: usize,
+) -> &'e [Entry] {
+    let is_inside =
+        |entry: &&Entry| (entry.start << consumed >> (KEY_BITS - bits)) as usize == slot;
+    let inside = entries.iter().take_while(is_inside).count();
+    let (inside, rest) = entries.split_at(inside);
+    *entries = rest;
+    inside
+}

@@ -1,0 +1,139 @@
+//! Distributions that are hard on a table: everything in one place, at several scales.
+
+use super::prefixes::check_list;
+use super::random::{Random, net4, net6};
+use super::*;
+use std::time::Instant;
+
+const PROBES: usize = 300;
+
+/// Name, IPv4 prefixes, IPv6 prefixes.
+type Case = (&'static str, Vec<Ipv4Net>, Vec<Ipv6Net>);
+
+/// Every distribution with about `count` prefixes each.
+fn cases(count: usize) -> Vec<Case> {
+    let mut random = Random(11);
+    let r = &mut random;
+    let base = 0x2001_0db8_u128 << 96;
+    let numbers = 0..count as u32;
+    let random4 = |r: &mut Random| {
+        let length = 16 + r.below(17) as u8;
+        net4(r.next() as u32, length)
+    };
+    let random6 = |r: &mut Random| {
+        let length = 32 + 4 * r.below(9) as u8;
+        net6(1 << 125 | r.key() >> 3, length)
+    };
+    let in_36 = |r: &mut Random| net6(base | u128::from(r.below(1 << 28)) << 64, 64);
+    let mut nested = Vec::new();
+    let mut nested4 = Vec::new();
+    while nested.len() < count {
+        let address = r.key();
+        nested.extend((16..=128).map(|length| net6(address ^ (1 << (128 - length)), length)));
+        let address = r.next() as u32;
+        nested4.extend(
+            (8..=32)
+                .map(|length| net4(address ^ 1_u32.wrapping_shl(32 - u32::from(length)), length)),
+        );
+    }
+    vec![
+        (
+            "random",
+            (0..count).map(|_| random4(r)).collect(),
+            (0..count).map(|_| random6(r)).collect(),
+        ),
+        (
+            "IPv4 hosts in 16 /16s, /64s in one /36",
+            (0..count)
+                .map(|_| net4(0x0a00_0000 | r.below(1 << 20) as u32, 32))
+                .collect(),
+            (0..count).map(|_| in_36(r)).collect(),
+        ),
+        (
+            "every second IPv4 host, hosts in one /64",
+            numbers
+                .clone()
+                .map(|at| net4(0x0a00_0000 + 2 * at, 32))
+                .collect(),
+            (0..count)
+                .map(|_| net6(base | u128::from(r.next()), 128))
+                .collect(),
+        ),
+        (
+            "hosts in distinct /64s",
+            Vec::new(),
+            (0..count)
+                .map(|_| net6(1 << 125 | r.key() >> 3, 128))
+                .collect(),
+        ),
+        (
+            "every second host of a /64, every second /64 of a /44",
+            Vec::new(),
+            (0..count as u128)
+                .map(|at| match at % 2 {
+                    0 => net6(base | at, 128),
+                    _ => net6(base | 1 << 84 | at << 64, 64),
+                })
+                .collect(),
+        ),
+        ("nested", nested4, nested),
+        (
+            "clusters of 257 at each depth",
+            Vec::new(),
+            (0..count as u128)
+                .map(|at| {
+                    let (cluster, at) = (at / 257, at % 257);
+                    let shift = 8 * (cluster % 14);
+                    let high = (cluster.wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff) << 112;
+                    net6(high | (2 * at) << shift, (128 - shift) as u8)
+                })
+                .collect(),
+        ),
+        (
+            "worst nesting of indexes",
+            Vec::new(),
+            (0..count as u128)
+                .map(|at| {
+                    // 300 ranges behind the same bits at every level, at both ends of a slot.
+                    let (cluster, at) = (at / 300, at % 300);
+                    net6((cluster << 112) | (at * 0x1_0001) << 40 | (at * 3), 128)
+                })
+                .collect(),
+        ),
+    ]
+}
+
+#[test]
+fn crowded_places_are_found() {
+    for (_, v4, v6) in cases(6_000) {
+        check_list(v4, v6, PROBES);
+    }
+}
+
+/// Prints what `docs/performance.md` says: run it with `--release -- --ignored --nocapture`.
+#[test]
+#[ignore = "a million prefixes of each kind: for release builds"]
+fn a_million_prefixes_of_each_kind_are_found() {
+    for (name, v4, v6) in cases(1_000_000) {
+        let mut policy = empty_policy();
+        policy.lists.push(list("one", v4, v6));
+        policy.services.push(service("api", 443));
+        policy.services[0].allow = of_lists(&[0]);
+        let start = Instant::now();
+        let generation = in_order(&policy);
+        let took = start.elapsed();
+        let summary = &generation.summary;
+        println!(
+            "{name}: {} + {} prefixes, {} + {} ranges, {} pages, {} MB, {} ms",
+            policy.lists[0].v4.len(),
+            policy.lists[0].v6.len(),
+            summary.ranges_v4,
+            summary.ranges_v6,
+            summary.pages,
+            summary.bytes >> 20,
+            took.as_millis()
+        );
+        let list = policy.lists.remove(0);
+        check_list(list.v4, list.v6, 20_000);
+    }
+}
