@@ -31,7 +31,7 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     match by_rustup(workspace.root()) {
         Ok(()) if is_complete(&library) => return Ok(()),
         Ok(()) => say("rustup reported success, but the sources are not there"),
-        Err(error) => say(&format!("rustup cannot install rust-src: {error:#}")),
+        Err(error) => say(&format!("no rust-src from rustup: {error:#}")),
     }
     by_debian_package(&library).with_context(|| {
         format!(
@@ -88,7 +88,7 @@ fn check_writable(library: &Path) -> Result<()> {
 
 fn by_rustup(root: &Path) -> Result<()> {
     if !command::is_on_path("rustup") {
-        bail!("it is not installed");
+        bail!("it is not on the search path");
     }
     say("installing rust-src with rustup (some seconds)");
     command::output(
