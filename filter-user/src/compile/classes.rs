@@ -15,12 +15,15 @@ const MEMO: usize = 1 << 12;
 /// How many sets an error names.
 const NAMED: usize = 6;
 
+/// A row as a key: hashed in one go, not entry by entry.
+type RowWords = [u64; size_of::<ClassRow>() / 8];
+
 /// Rows by number, and the way from one to the next.
 pub(super) struct States<'a> {
     sets: &'a Sets<'a>,
     rows: Vec<ClassRow>,
     // A fixed seed: equal policies give equal tables, and no stranger chooses the rows.
-    numbers: HashMap<ClassRow, u32, BuildHasherDefault<DefaultHasher>>,
+    numbers: HashMap<RowWords, u32, BuildHasherDefault<DefaultHasher>>,
     memo: Vec<Step>,
     /// How many states each set was the first to lead to.
     made_by: Vec<u32>,
@@ -44,7 +47,7 @@ impl<'a> States<'a> {
             to: 0,
         };
         let mut numbers = HashMap::default();
-        numbers.insert(sets.nowhere, Self::NOWHERE);
+        numbers.insert(words(sets.nowhere), Self::NOWHERE);
         Self {
             sets,
             rows: vec![sets.nowhere],
@@ -73,7 +76,7 @@ impl<'a> States<'a> {
     fn make(&mut self, from: u32, set: usize) -> u32 {
         let row = self.sets.enter(&self.rows[from as usize], set);
         let next = self.rows.len() as u32;
-        let number = *self.numbers.entry(row).or_insert(next);
+        let number = *self.numbers.entry(words(row)).or_insert(next);
         if number == next {
             self.rows.push(row);
             self.made_by[set] += 1;
@@ -90,6 +93,10 @@ impl<'a> States<'a> {
             from: named.map(|&set| self.sets.name(set).into()).collect(),
         }
     }
+}
+
+const fn words(row: ClassRow) -> RowWords {
+    zerocopy::transmute!(row)
 }
 
 /// Rows by class number, from 0 on, and the classes of states that have addresses.

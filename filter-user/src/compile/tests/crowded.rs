@@ -1,6 +1,6 @@
 //! Distributions that are hard on a table: everything in one place, at several scales.
 
-use super::prefixes::check_list;
+use super::prefixes::{check_prefixes, policy_of};
 use super::random::{Random, net4, net6};
 use super::*;
 use std::time::Instant;
@@ -32,7 +32,7 @@ fn cases(count: usize) -> Vec<Case> {
         nested.extend((16..=128).map(|length| net6(address ^ (1 << (128 - length)), length)));
         let address = r.next() as u32;
         nested4.extend(
-            (8..=32)
+            (20..=32)
                 .map(|length| net4(address ^ 1_u32.wrapping_shl(32 - u32::from(length)), length)),
         );
     }
@@ -106,7 +106,7 @@ fn cases(count: usize) -> Vec<Case> {
 #[test]
 fn crowded_places_are_found() {
     for (_, v4, v6) in cases(6_000) {
-        check_list(v4, v6, PROBES);
+        check_prefixes(v4, v6, PROBES);
     }
 }
 
@@ -115,25 +115,49 @@ fn crowded_places_are_found() {
 #[ignore = "a million prefixes of each kind: for release builds"]
 fn a_million_prefixes_of_each_kind_are_found() {
     for (name, v4, v6) in cases(1_000_000) {
-        let mut policy = empty_policy();
-        policy.lists.push(list("one", v4, v6));
-        policy.services.push(service("api", 443));
-        policy.services[0].allow = of_lists(&[0]);
+        let counts = (v4.len(), v6.len());
+        let policy = policy_of(v4.clone(), v6.clone());
         let start = Instant::now();
         let generation = in_order(&policy);
         let took = start.elapsed();
         let summary = &generation.summary;
         println!(
             "{name}: {} + {} prefixes, {} + {} ranges, {} pages, {} MB, {} ms",
-            policy.lists[0].v4.len(),
-            policy.lists[0].v6.len(),
+            counts.0,
+            counts.1,
             summary.ranges_v4,
             summary.ranges_v6,
             summary.pages,
             summary.bytes >> 20,
             took.as_millis()
         );
-        let list = policy.lists.remove(0);
-        check_list(list.v4, list.v6, 20_000);
+        check_prefixes(v4, v6, 20_000);
     }
+}
+
+/// The costliest policy to sweep: prefixes of 64 lists that overlap at random.
+#[test]
+#[ignore = "a million prefixes: for release builds"]
+fn a_million_prefixes_in_lists_that_overlap_at_random() {
+    let mut random = Random(13);
+    let mut policy = empty_policy();
+    for at in 0..64 {
+        let hosts: Vec<_> = (0..15_000).map(|_| random.below(30_000) as u32).collect();
+        let v4 = hosts.iter().map(|&host| net4(host, 32)).collect();
+        let v6 = hosts
+            .iter()
+            .map(|&host| net6(u128::from(host) << 64, 64))
+            .collect();
+        policy.lists.push(list(&format!("list{at}"), v4, v6));
+        let mut service = service(&format!("service{at}"), at);
+        service.allow = of_lists(&[usize::from(at)]);
+        policy.services.push(service);
+    }
+    let start = Instant::now();
+    let generation = in_order(&policy);
+    println!(
+        "{} classes, {} ms",
+        generation.summary.classes,
+        start.elapsed().as_millis()
+    );
 }

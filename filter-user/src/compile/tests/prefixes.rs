@@ -1,5 +1,5 @@
-//! Look-ups in one list against the prefixes themselves. Many prefixes are scanned by their
-//! last addresses, sorted and joined, fewer one by one.
+//! Look-ups against the prefixes themselves: an address is listed if one of the prefixes that
+//! could hold it, one of each length, is.
 
 use super::random::{Random, net4, net6};
 use super::*;
@@ -9,36 +9,43 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-/// Compiles one list that one service allows, and asks for each prefix: its ends, what lies
-/// next to them, and addresses inside and anywhere.
-pub(super) fn check_list(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>, probes: usize) -> Generation {
+/// Prefixes of even length in one list and of odd length in another, a service for each: where
+/// prefixes nest, what is inside differs.
+pub(super) fn policy_of(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> Policy {
+    let (even4, odd4) = v4.into_iter().partition(|net| net.prefix_len() % 2 == 0);
+    let (even6, odd6) = v6.into_iter().partition(|net| net.prefix_len() % 2 == 0);
     let mut policy = empty_policy();
-    policy.lists.push(list("one", v4, v6));
-    policy.services.push(service("api", 443));
+    policy.lists = vec![list("even", even4, even6), list("odd", odd4, odd6)];
+    policy.services = vec![service("even", 0), service("odd", 1)];
     policy.services[0].allow = of_lists(&[0]);
+    policy.services[1].allow = of_lists(&[1]);
+    policy
+}
+
+/// Compiles the prefixes, and asks for each (about `probes` of them, if there are more): its
+/// ends, what lies next to them, and addresses inside and anywhere.
+pub(super) fn check_prefixes(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>, probes: usize) {
+    let policy = policy_of(v4.clone(), v6.clone());
     let generation = in_order(&policy);
     let tables = HostTables::new(&generation);
-    let contains4: HashSet<_> = policy.lists[0].v4.iter().copied().collect();
-    let contains6: HashSet<_> = policy.lists[0].v6.iter().copied().collect();
-    let lengths4 = 0..=32;
-    let lengths6 = 0..=128;
+    let listed4: HashSet<_> = v4.iter().copied().collect();
+    let listed6: HashSet<_> = v6.iter().copied().collect();
     let check = |address: IpAddr| {
-        let expected = match address {
-            IpAddr::V4(address) => lengths4
-                .clone()
-                .any(|length| contains4.contains(&net4(address.into(), length))),
-            IpAddr::V6(address) => lengths6
-                .clone()
-                .any(|length| contains6.contains(&net6(address.into(), length))),
+        let is_listed = |length: u8| match address {
+            IpAddr::V4(address) => length <= 32 && listed4.contains(&net4(address.into(), length)),
+            IpAddr::V6(address) => listed6.contains(&net6(address.into(), length)),
         };
         let class = tables.class(source(address)).expect("a well-formed table");
-        let entry = class_entry(tables.fixed(), &tables, class, 0).expect("a class page");
-        assert_eq!(entry.has(ClassEntry::ALLOW), expected, "{address}");
+        for service in 0..2 {
+            let entry = class_entry(tables.fixed(), &tables, class, service);
+            let found = entry.expect("a class page").has(ClassEntry::ALLOW);
+            let expected = (service..=128).step_by(2).any(is_listed);
+            assert_eq!(found, expected, "{address} and service {service}");
+        }
     };
     let mut random = Random(7);
-    let list = &policy.lists[0];
     let step = |all: usize| (all / probes).max(1);
-    for prefix in list.v4.iter().step_by(step(list.v4.len())) {
+    for prefix in v4.iter().step_by(step(v4.len())) {
         let (first, last) = (u32::from(prefix.network()), u32::from(prefix.broadcast()));
         let inside = first + (random.next() & u64::from(last - first)) as u32;
         let other = random.next() as u32;
@@ -53,7 +60,7 @@ pub(super) fn check_list(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>, probes: usize) -> G
             check(IpAddr::V4(address.into()));
         }
     }
-    for prefix in list.v6.iter().step_by(step(list.v6.len())) {
+    for prefix in v6.iter().step_by(step(v6.len())) {
         let (first, last) = (u128::from(prefix.network()), u128::from(prefix.broadcast()));
         let inside = first + (random.key() & (last - first));
         let other = random.key();
@@ -72,7 +79,6 @@ pub(super) fn check_list(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>, probes: usize) -> G
             check(IpAddr::V6(address.into()));
         }
     }
-    generation
 }
 
 fn nets4() -> impl Strategy<Value = Vec<Ipv4Net>> {
@@ -97,7 +103,7 @@ proptest! {
 
     #[test]
     fn any_prefixes_are_found_and_nothing_else(v4 in nets4(), v6 in nets6()) {
-        check_list(v4, v6, usize::MAX);
+        check_prefixes(v4, v6, usize::MAX);
     }
 }
 
@@ -114,7 +120,7 @@ fn whole_families_and_single_addresses_are_found() {
         ["10.1.255.255/32", "2001:db8::ffff:ffff:ffff:ffff/128"],
         ["10.1.0.0/16", "ffff:ffff:ffff:ffff::/64"],
     ] {
-        check_list(vec![v4(texts[0])], vec![v6(texts[1])], usize::MAX);
+        check_prefixes(vec![v4(texts[0])], vec![v6(texts[1])], usize::MAX);
     }
 }
 
@@ -123,7 +129,7 @@ fn last_address_of_a_block_is_found_at_every_chunk_size() {
     for others in 0..20 {
         let mut nets = vec![net4(0x0a01_ffff, 32)];
         nets.extend((0..others).map(|at| net4(0x0a01_0000 + at * 4, 32)));
-        check_list(nets, Vec::new(), usize::MAX);
+        check_prefixes(nets, Vec::new(), usize::MAX);
     }
 }
 
@@ -139,19 +145,16 @@ fn random_prefixes_from_few_to_many_are_found() {
     ] {
         let v4 = (0..count).map(|_| random.crowded_v4(bits4)).collect();
         let v6 = (0..count).map(|_| random.crowded_v6(bits6)).collect();
-        check_list(v4, v6, 1_500);
+        check_prefixes(v4, v6, 1_500);
     }
 }
 
 #[test]
 fn tables_do_not_depend_on_the_order_of_prefixes() {
     let mut random = Random(2);
-    let mut policy = empty_policy();
-    let v4: Vec<_> = (0..500).map(|_| random.crowded_v4(18)).collect();
-    let v6: Vec<_> = (0..500).map(|_| random.crowded_v6(40)).collect();
-    policy.lists.push(list("one", v4, v6));
-    policy.services.push(service("api", 443));
-    policy.services[0].allow = of_lists(&[0]);
+    let v4 = (0..500).map(|_| random.crowded_v4(18)).collect();
+    let v6 = (0..500).map(|_| random.crowded_v6(40)).collect();
+    let mut policy = policy_of(v4, v6);
     let one = in_order(&policy);
     policy.lists[0].v4.reverse();
     policy.lists[0].v6.reverse();
@@ -168,7 +171,9 @@ fn aggregation_is_the_fewest_prefixes() {
         let v4: Vec<_> = (0..40).map(|_| random.crowded_v4(6)).collect();
         let v6: Vec<_> = (0..40).map(|_| random.crowded_v6(4)).collect();
         let expected = (Ipv4Net::aggregate(&v4).len(), Ipv6Net::aggregate(&v6).len());
-        let generation = check_list(v4, v6, 1);
+        let mut policy = empty_policy();
+        policy.lists.push(list("one", v4, v6));
+        let generation = in_order(&policy);
         let found = &generation.summary.lists[0];
         assert_eq!((found.aggregated_v4, found.aggregated_v6), expected);
         assert_eq!((found.written_v4, found.written_v6), (40, 40));
