@@ -1,0 +1,14 @@
+//! The clocks that the packet program compares with.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds of the monotonic clock: what source cells, bans and allows count in.
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Seconds since boot, suspend included: what deadlines count in.
+pub fn boot_seconds() -> u64 {
+    clock_gettime(ClockId::Boottime).tv_sec as u64
+}

@@ -1,0 +1,18 @@
+//! The daemon's hands: loading the packet program, its maps and links. The only unsafe of this
+//! crate lives here. Nothing here knows what a policy means.
+
+pub mod attach;
+pub mod clock;
+pub mod counters;
+pub mod environment;
+mod error;
+pub mod generations;
+pub mod load;
+pub mod netlink;
+pub mod pins;
+pub mod sources;
+pub mod state;
+
+pub use error::KernelError;
+pub use load::{Kernel, Options};
+pub use pins::Pins;

@@ -1,0 +1,168 @@
+//! Interfaces as the kernel tells them: who is there, what runs on them, what changes.
+
+use super::KernelError;
+use futures::channel::mpsc::UnboundedReceiver;
+use futures::{StreamExt as _, TryStreamExt as _};
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{
+    LinkAttribute, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+};
+use rtnetlink::{MulticastGroup, new_connection, new_multicast_connection};
+
+/// How a program runs on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver.
+    Native,
+    /// After the kernel has allocated for the packet.
+    Generic,
+    /// In the NIC, or several at once: not ours.
+    Other,
+}
+
+impl XdpMode {
+    /// The value of the label `mode`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Whether frames have an Ethernet header.
+    pub is_ethernet: bool,
+    /// Whether it is the loopback interface, whose frames have an Ethernet header too.
+    pub is_loopback: bool,
+    /// Index of the bond or bridge that it belongs to.
+    pub master: Option<u32>,
+    /// What XDP program runs on it, by id.
+    pub xdp: Option<(XdpMode, u32)>,
+}
+
+/// All interfaces of this network namespace.
+///
+/// # Errors
+/// Netlink does not answer. Needs a tokio runtime.
+pub async fn links() -> Result<Vec<Link>, KernelError> {
+    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
+        doing: "listing interfaces",
+        source,
+    };
+    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
+    let connection = tokio::spawn(connection);
+    let links = handle.link().get().execute().try_collect::<Vec<_>>().await;
+    connection.abort();
+    Ok(links
+        .map_err(|error| fail(error.into()))?
+        .iter()
+        .map(link)
+        .collect())
+}
+
+/// The same, for commands that have no runtime of their own.
+///
+/// # Errors
+/// Netlink does not answer.
+pub fn links_now() -> Result<Vec<Link>, KernelError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(|source| KernelError::Netlink {
+            doing: "starting a runtime",
+            source: source.into(),
+        })?;
+    runtime.block_on(links())
+}
+
+/// Tells whenever some interface appeared, changed or went.
+pub struct Changes {
+    messages: UnboundedReceiver<(
+        NetlinkMessage<RouteNetlinkMessage>,
+        rtnetlink::sys::SocketAddr,
+    )>,
+    connection: tokio::task::JoinHandle<()>,
+}
+
+impl Changes {
+    /// Listens from now on. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Netlink refuses.
+    pub fn listen() -> Result<Self, KernelError> {
+        let (connection, _, messages) =
+            new_multicast_connection(&[MulticastGroup::Link]).map_err(|source| {
+                KernelError::Netlink {
+                    doing: "listening for changes",
+                    source: source.into(),
+                }
+            })?;
+        Ok(Self {
+            messages,
+            connection: tokio::spawn(connection),
+        })
+    }
+
+    /// Waits for a change; `None` when netlink has gone away.
+    pub async fn next(&mut self) -> Option<()> {
+        loop {
+            let (message, _) = self.messages.next().await?;
+            if let NetlinkPayload::InnerMessage(
+                RouteNetlinkMessage::NewLink(_) | RouteNetlinkMessage::DelLink(_),
+            ) = message.payload
+            {
+                return Some(());
+            }
+        }
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+fn link(message: &LinkMessage) -> Link {
+    let kind = message.header.link_layer_type;
+    let mut link = Link {
+        index: message.header.index,
+        name: String::new(),
+        is_ethernet: kind == LinkLayerType::Ether,
+        is_loopback: kind == LinkLayerType::Loopback,
+        master: None,
+        xdp: None,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Controller(index) => link.master = Some(*index),
+            LinkAttribute::Xdp(attributes) => link.xdp = xdp(attributes),
+            _ => {}
+        }
+    }
+    link
+}
+
+fn xdp(attributes: &[LinkXdp]) -> Option<(XdpMode, u32)> {
+    let mode = attributes.iter().find_map(|attribute| match attribute {
+        LinkXdp::Attached(XdpAttached::Driver) => Some(XdpMode::Native),
+        LinkXdp::Attached(XdpAttached::SocketBuffer) => Some(XdpMode::Generic),
+        LinkXdp::Attached(XdpAttached::Hardware | XdpAttached::Multiple) => Some(XdpMode::Other),
+        _ => None,
+    })?;
+    let id = attributes.iter().find_map(|attribute| match attribute {
+        LinkXdp::ProgId(id) => Some(*id),
+        _ => None,
+    });
+    Some((mode, id.unwrap_or(0)))
+}

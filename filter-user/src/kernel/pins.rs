@@ -1,0 +1,191 @@
+//! The pin folder: `<pin path>/v<ABI>/maps/*` and `links/<interface>`. What it holds works
+//! without a daemon; this is all that a command needs when the daemon is dead.
+
+use super::KernelError;
+use super::counters::Counters;
+use super::sources::Sources;
+use super::state::StateMap;
+use aya::maps::{Map, MapData};
+use aya::programs::links::PinnedLink;
+use filter_common::version::ABI_VERSION;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where things are pinned.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// The folder of this version below the configured path.
+    pub fn new(pin_path: &Path) -> Self {
+        Self {
+            root: pin_path.join(format!("v{ABI_VERSION}")),
+        }
+    }
+
+    /// Pin of a map.
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.maps().join(name)
+    }
+
+    /// Pin of an interface's link.
+    pub fn link(&self, interface: &str) -> PathBuf {
+        // bpffs takes no dots in names; VLAN interfaces have them.
+        self.links()
+            .join(interface.replace('%', "%25").replace('.', "%2E"))
+    }
+
+    /// Folder of maps.
+    pub fn maps(&self) -> PathBuf {
+        self.root.join("maps")
+    }
+
+    /// Folder of links.
+    pub fn links(&self) -> PathBuf {
+        self.root.join("links")
+    }
+
+    /// Makes what is missing.
+    ///
+    /// # Errors
+    /// The folder that cannot be made.
+    pub fn create(&self) -> Result<(), KernelError> {
+        for path in [self.maps(), self.links()] {
+            fs::create_dir_all(&path).map_err(|source| KernelError::Pin {
+                path,
+                doing: "making the folder",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Names of the interfaces that have a pinned link.
+    pub fn pinned_interfaces(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.links()).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .map(|name| name.replace("%2E", ".").replace("%25", "%"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The program behind an interface's pinned link, if there is one.
+    pub fn linked_program(&self, interface: &str) -> Option<u32> {
+        let link = PinnedLink::from_pin(self.link(interface)).ok()?;
+        let link = aya::programs::links::FdLink::from(link);
+        Some(link.info().ok()?.program_id())
+    }
+
+    /// Detaches one interface. `false` if it was not attached.
+    ///
+    /// # Errors
+    /// The pin that cannot be removed.
+    pub fn detach(&self, interface: &str) -> Result<bool, KernelError> {
+        remove(&self.link(interface))
+    }
+
+    /// Detaches every interface and removes every pin: the host is as if never filtered.
+    /// Returns the interfaces that were attached.
+    ///
+    /// # Errors
+    /// The pin that cannot be removed.
+    pub fn unload(&self) -> Result<Vec<String>, KernelError> {
+        let interfaces = self.pinned_interfaces();
+        for interface in &interfaces {
+            self.detach(interface)?;
+        }
+        for entry in fs::read_dir(self.maps()).into_iter().flatten().flatten() {
+            remove(&entry.path())?;
+        }
+        let parent = self.root.parent().map(Path::to_path_buf);
+        for path in [
+            Some(self.maps()),
+            Some(self.links()),
+            Some(self.root.clone()),
+            parent,
+        ] {
+            let Some(path) = path else { continue };
+            match fs::remove_dir(&path) {
+                Ok(()) => {}
+                // The pin path itself may be a mount point, or hold another version's pins.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) if !path.starts_with(&self.root) => {}
+                Err(source) => {
+                    return Err(KernelError::Pin {
+                        path,
+                        doing: "removing the folder",
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(interfaces)
+    }
+}
+
+fn remove(path: &Path) -> Result<bool, KernelError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(KernelError::Pin {
+            path: path.to_path_buf(),
+            doing: "removing the pin",
+            source,
+        }),
+    }
+}
+
+/// What is pinned, opened for reading.
+pub struct Pins {
+    /// Where.
+    pub folder: Folder,
+    /// Words shared with the packet program.
+    pub state: StateMap,
+    /// Packets and bytes.
+    pub counters: Counters,
+    /// Cells of sources.
+    pub sources: Sources,
+}
+
+impl Pins {
+    /// Opens what a daemon, living or dead, has pinned; `None` if nothing is.
+    ///
+    /// # Errors
+    /// A pin that cannot be opened.
+    pub fn open(pin_path: &Path) -> Result<Option<Self>, KernelError> {
+        let folder = Folder::new(pin_path);
+        if !folder.map("STATE").exists() {
+            return Ok(None);
+        }
+        let state = StateMap::new(&pinned(&folder, "STATE")?)?;
+        let counters = Counters::new(pinned(&folder, "COUNTS")?, pinned(&folder, "NOTES")?)?;
+        let connections = pinned(&folder, "CONNECTIONS")?;
+        let sources = Sources::new(&connections, &pinned(&folder, "PACKETS")?)?;
+        Ok(Some(Self {
+            folder,
+            state,
+            counters,
+            sources,
+        }))
+    }
+}
+
+fn pinned(folder: &Folder, name: &'static str) -> Result<MapData, KernelError> {
+    MapData::from_pin(folder.map(name))
+        .map_err(|source| KernelError::map(name, "opening the pin", source))
+}
+
+/// The data behind any map.
+pub(super) fn data(map: Map) -> Option<MapData> {
+    match map {
+        Map::Array(data) | Map::PerCpuArray(data) | Map::ArrayOfMaps(data) | Map::HashMap(data) => {
+            Some(data)
+        }
+        _ => None,
+    }
+}
