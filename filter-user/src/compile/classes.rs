@@ -12,6 +12,9 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 
 /// Steps of the sweep that are remembered; a power of two. Real lists take few distinct steps.
 const MEMO: usize = 1 << 12;
+/// A prefix in more sets than this goes to its state in one step, which is not remembered: the
+/// states between would be many, and nobody is in them.
+const FEW: usize = 3;
 /// How many sets an error names.
 const NAMED: usize = 6;
 
@@ -57,9 +60,18 @@ impl<'a> States<'a> {
         }
     }
 
-    /// The state of sources that are in `set` as well.
+    /// The state of sources that are, by the same prefix, in all of these sets as well.
     #[inline]
-    pub fn enter(&mut self, from: u32, set: usize) -> u32 {
+    pub fn enter(&mut self, from: u32, sets: impl ExactSizeIterator<Item = usize> + Clone) -> u32 {
+        if sets.len() <= FEW {
+            sets.fold(from, |state, set| self.enter_one(state, set))
+        } else {
+            self.make(from, sets)
+        }
+    }
+
+    #[inline]
+    fn enter_one(&mut self, from: u32, set: usize) -> u32 {
         // Multipliers: 2^32 over the golden ratio and a prime, to spread both.
         let mixed = from.wrapping_mul(0x9e37_79b9) ^ (set as u32).wrapping_mul(0x85eb_ca6b);
         let at = (mixed >> (32 - MEMO.ilog2())) as usize;
@@ -67,19 +79,19 @@ impl<'a> States<'a> {
         if step.from == from && step.set == set as u32 {
             return step.to;
         }
-        let to = self.make(from, set);
+        let to = self.make(from, std::iter::once(set));
         let set = set as u32;
         self.memo[at] = Step { from, set, to };
         to
     }
 
-    fn make(&mut self, from: u32, set: usize) -> u32 {
-        let row = self.sets.enter(&self.rows[from as usize], set);
+    fn make(&mut self, from: u32, sets: impl Iterator<Item = usize> + Clone) -> u32 {
+        let row = self.sets.enter(&self.rows[from as usize], sets.clone());
         let next = self.rows.len() as u32;
         let number = *self.numbers.entry(words(row)).or_insert(next);
         if number == next {
             self.rows.push(row);
-            self.made_by[set] += 1;
+            sets.for_each(|set| self.made_by[set] += 1);
         }
         number
     }

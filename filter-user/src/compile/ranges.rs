@@ -122,18 +122,20 @@ impl<K: Key> Ranges<K, u32> {
         // The prefixes that the sweep is in, outermost first, with first and last address.
         let mut open = vec![(K::FIRST, K::LAST, States::NOWHERE)];
         ranges.push(K::FIRST, States::NOWHERE);
-        for prefix in prefixes {
-            let (first, length, set) = prefix.parts();
+        let mut rest = prefixes;
+        while let Some(prefix) = rest.first() {
+            let (first, length, _) = prefix.parts();
+            let is_same =
+                |other: &&K::Packed| (other.parts().0, other.parts().1) == (first, length);
+            let (same, others) = rest.split_at(rest.iter().take_while(is_same).count());
+            rest = others;
             let last = first.last(length);
-            aggregate.add(set, first, last);
+            let sets = same.iter().map(|prefix| prefix.parts().2);
+            sets.clone().for_each(|set| aggregate.add(set, first, last));
             ranges.close(&mut open, |end| end < first);
-            let Some(inner) = open.last_mut() else { break };
-            let state = states.enter(inner.2, set);
-            if (inner.0, inner.1) == (first, last) {
-                inner.2 = state;
-            } else {
-                open.push((first, last, state));
-            }
+            let outer = open.last().map_or(States::NOWHERE, |&(_, _, state)| state);
+            let state = states.enter(outer, sets);
+            open.push((first, last, state));
             ranges.push(first, state);
         }
         ranges.close(&mut open, |_| true);

@@ -92,11 +92,11 @@ impl<'a> Sets<'a> {
     }
 
     /// The row of sources that were in the sets of `row`, by shorter prefixes, and are in
-    /// `set` too.
-    pub fn enter(&self, row: &ClassRow, set: usize) -> ClassRow {
+    /// these too.
+    pub fn enter(&self, row: &ClassRow, sets: impl Iterator<Item = usize>) -> ClassRow {
         let mut row = *row;
         let mut is_management = row[0].has(ClassEntry::MANAGEMENT);
-        for &(number, says) in &self.sets[set].effects {
+        for &(number, says) in sets.flat_map(|set| &self.sets[set].effects) {
             let entry = &mut row[usize::from(number)];
             let (flags, profile) = (own_flags(*entry), entry.profile() as u16);
             *entry = match says {

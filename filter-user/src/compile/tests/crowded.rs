@@ -110,6 +110,29 @@ fn crowded_places_are_found() {
     }
 }
 
+#[test]
+fn a_block_of_as_many_ranges_as_addresses_is_found() {
+    // 65,536 ranges in one /16, a chunk that fills a page, between others.
+    let every_second = (0..1 << 15).map(|at| net4(0x0a01_0001 + 2 * at, 32));
+    let others = [net4(0x0a00_0000, 31), net4(0x0a02_0001, 32)];
+    check_prefixes(every_second.chain(others).collect(), Vec::new(), PROBES);
+}
+
+#[test]
+fn chunks_and_indexes_meet_at_256_ranges() {
+    for count in [126, 127, 128, 129, 255, 256, 257] {
+        // Every second host of a /64, behind the same 48 bits; every second /64 of a /48.
+        let base = 0x2001_0db8 << 96;
+        let lower = (0..count).map(|at| net6(base | 2 * at, 128));
+        let upper = (0..count).map(|at| net6(base | 1 << 80 | (2 * at + 1) << 64, 64));
+        check_prefixes(Vec::new(), lower.chain(upper).collect(), usize::MAX);
+        // The same at the very end of the addresses.
+        let lower = (0..count).map(|at| net6(u128::MAX - 2 * at, 128));
+        let upper = (0..count).map(|at| net6(u128::MAX - ((2 * at + 1) << 64), 64));
+        check_prefixes(Vec::new(), lower.chain(upper).collect(), usize::MAX);
+    }
+}
+
 /// Prints what `docs/performance.md` says: run it with `--release -- --ignored --nocapture`.
 #[test]
 #[ignore = "a million prefixes of each kind: for release builds"]
