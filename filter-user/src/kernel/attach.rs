@@ -106,7 +106,7 @@ impl Kernel {
     ) -> Result<Attached, KernelError> {
         let path = self.folder.link(&link.name);
         let fail = |source: Box<dyn std::error::Error + Send + Sync>| {
-            let what = explain(&source);
+            let what = explain(&*source);
             refused(&link.name, what, Some(source))
         };
         let program = self.xdp()?;
@@ -165,8 +165,8 @@ fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     None
 }
 
-fn explain(error: &Box<dyn std::error::Error + Send + Sync>) -> String {
-    match errno(&**error) {
+fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    match errno(error) {
         Some(libc::EBUSY | libc::EEXIST) => "another XDP program is attached".into(),
         Some(libc::EOPNOTSUPP) => "the driver has no native XDP".into(),
         Some(libc::ERANGE) => "the MTU is too large for native XDP, or its peer's is".into(),

@@ -99,7 +99,7 @@ fn bpffs(pin_path: &Path) -> Result<(), KernelError> {
         .ancestors()
         .find(|path| path.exists())
         .unwrap_or(Path::new("/"));
-    let kind = statfs(existing).map(|stat| stat.f_type as i64).unwrap_or(0);
+    let kind = statfs(existing).map(|stat| stat.f_type).unwrap_or(0);
     if kind == BPFFS {
         return Ok(());
     }

@@ -114,7 +114,9 @@ fn filled_pages(pages: &[Box<Page>]) -> Result<PagesMap, KernelError> {
     let fail = |source| KernelError::map("PAGES", "making an inner map", source);
     let mut map = PagesMap::create(pages.len().max(1) as u32, INNER_MAP).map_err(fail)?;
     for (number, page) in pages.iter().enumerate() {
-        map.set(number as u32, &**page, 0).map_err(fail)?;
+        // By reference: a page does not fit a stack well.
+        let page: &Page = page;
+        map.set(number as u32, page, 0).map_err(fail)?;
     }
     Ok(map)
 }

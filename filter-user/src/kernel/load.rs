@@ -63,7 +63,7 @@ pub struct Kernel {
     pub is_adopted: bool,
     generations: Generations,
     pub(super) ebpf: Ebpf,
-    pub(super) program: &'static str,
+    program: &'static str,
     sets: u32,
 }
 

@@ -123,7 +123,7 @@ fn chunks_and_indexes_meet_at_256_ranges() {
     for count in [126, 127, 128, 129, 255, 256, 257] {
         // Every second host of a /64, behind the same 48 bits; every second /64 of a /48.
         let base = 0x2001_0db8 << 96;
-        let lower = (0..count).map(|at| net6(base | 2 * at, 128));
+        let lower = (0..count).map(|at| net6(base | (2 * at), 128));
         let upper = (0..count).map(|at| net6(base | 1 << 80 | (2 * at + 1) << 64, 64));
         check_prefixes(Vec::new(), lower.chain(upper).collect(), usize::MAX);
         // The same at the very end of the addresses.
