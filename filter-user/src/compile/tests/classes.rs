@@ -1,9 +1,11 @@
 //! Classes of random policies against a linear scan.
 
 use super::oracle::check;
-use super::random::Random;
+use super::random::{Random, net4};
 use super::*;
 use crate::config::policy::{Management, Override};
+use filter_common::addr::Address;
+use filter_common::policy::{ClassEntry, class_entry};
 use std::net::IpAddr;
 
 /// Several services over a few lists that overlap.
@@ -182,28 +184,32 @@ fn random_policies_say_what_a_linear_scan_says() {
 }
 
 #[test]
-fn classes_beyond_the_fixed_part_are_found() {
+fn every_combination_of_nested_lists_is_a_class() {
     let mut policy = empty_policy();
-    // 12 lists with every combination of them once: 4096 classes.
-    for bit in 0..12 {
+    // 4096 networks; each list has a prefix inside those whose number has the list's bit.
+    for bit in 0..12_u8 {
         let members = (0..4096_u32).filter(|at| at >> bit & 1 == 1);
-        let v4 = members.map(|at| Ipv4Net::from(std::net::Ipv4Addr::from(0x0a00_0000 + at)));
-        policy
-            .lists
-            .push(list(&format!("list{bit}"), v4.collect(), Vec::new()));
-        let mut service = service(&format!("service{bit}"), bit);
-        service.allow = of_lists(&[usize::from(bit)]);
+        let v4 = members.map(|at| net4(at << 12, 20 + bit)).collect();
+        let list = list(&format!("list{bit}"), v4, Vec::new());
+        policy.lists.push(list);
+        let mut service = service(&format!("service{bit}"), bit.into());
+        service.allow = of_lists(&[bit.into()]);
         policy.services.push(service);
     }
     let generation = in_order(&policy);
+    // More than the fixed part has room for.
     assert_eq!(generation.summary.classes, 4096);
     let tables = HostTables::new(&generation);
-    for at in (0..4096)
-        .step_by(37)
-        .chain([1023, 1024, 1025, 3071, 3072, 3073, 4095])
-    {
-        let address = IpAddr::V4((0x0a00_0000 + at).into());
-        check(&policy, &Ids::in_order(&policy), &tables, address);
+    for at in 0..4096 {
+        let class = tables.class(Address::V4(at << 12)).expect("a table");
+        for bit in 0..12 {
+            let entry = class_entry(tables.fixed(), &tables, class, bit).expect("a page");
+            assert_eq!(
+                entry.has(ClassEntry::ALLOW),
+                at >> bit & 1 == 1,
+                "{at}, {bit}"
+            );
+        }
     }
 }
 
