@@ -1,1 +1,3 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
+pub mod daemon;
+pub mod netns;
