@@ -35,13 +35,25 @@ fn main() {
     println!("| prefixes of each family | read, parse | compile | place | tables |");
     println!("|---|---|---|---|---|");
     let mut rows = Vec::new();
-    for prefixes in [100, 10_000, 1_000_000] {
+    for prefixes in sizes() {
         rows.push(measure(&mut kernel, prefixes));
     }
     println!("\n| ns a packet | 100 | 10,000 | 1,000,000 |\n|---|---|---|---|");
     for (at, (name, _)) in cases(0, 0).iter().enumerate() {
         let costs: Vec<_> = rows.iter().map(|row| format!("{:.1}", row[at])).collect();
         println!("| {name} | {} |", costs.join(" | "));
+    }
+}
+
+/// Those of the arguments, or three.
+fn sizes() -> Vec<usize> {
+    let given: Vec<_> = std::env::args()
+        .filter_map(|size| size.parse().ok())
+        .collect();
+    if given.is_empty() {
+        vec![100, 10_000, 1_000_000]
+    } else {
+        given
     }
 }
 
