@@ -124,20 +124,30 @@ impl Rate {
         units_per_second * (1 << FRACTION_BITS) as f64 / self.interval_q8 as f64
     }
 
+    /// Units between two such events, in 1/256.
+    #[inline(always)]
+    const fn step_q8(&self, cost: Cost) -> u64 {
+        match cost {
+            Cost::Whole => self.interval_q8,
+            Cost::Quarter => self.interval_q8 >> 2,
+        }
+    }
+
     /// Units by which an event moves the TAT `at`. A fraction is rounded up as often as it is
     /// large, by a number drawn from the TAT itself, so that the mean is exact.
     #[inline(always)]
     const fn charge(&self, cost: Cost, at: u64) -> u64 {
-        let q8 = match cost {
-            Cost::Whole => self.interval_q8,
-            Cost::Quarter => self.interval_q8 >> 2,
-        };
         // Twice, with a fold between: multiples of the interval must not fall into a rhythm.
         let drawn = at.wrapping_mul(GOLDEN);
         let drawn = (drawn ^ drawn >> 32).wrapping_mul(GOLDEN) >> (64 - FRACTION_BITS);
-        let fraction = q8 & ((1 << FRACTION_BITS) - 1);
-        // `drawn < fraction`, without a branch: both are below 256.
-        (q8 >> FRACTION_BITS) + (drawn.wrapping_sub(fraction) >> 63)
+        (self.step_q8(cost) + drawn) >> FRACTION_BITS
+    }
+
+    /// The TAT of a source after its first event, at `now`. A burst is at least one, so the
+    /// event conforms.
+    #[inline(always)]
+    pub const fn first(&self, now: u64, cost: Cost) -> u64 {
+        now.wrapping_add(self.step_q8(cost) >> FRACTION_BITS) & TIME
     }
 
     /// The TAT after one more event at `now` (both in the kind's units, `TIME` bits), or `None`

@@ -123,9 +123,7 @@ pub fn take<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u
         let (at, evicted) = victim(set, now);
         let cell = &set[at % WAYS];
         let old = cell.load();
-        // A rate lets a newcomer in whatever it is: its burst is at least one.
-        let tat = rate.next(now, now, cost).unwrap_or(now);
-        if cell.swap(old, tag | tat) {
+        if cell.swap(old, tag | rate.first(now, cost)) {
             return Taken {
                 conforms: true,
                 evicted,
@@ -176,17 +174,31 @@ const fn tag(hash: u64) -> u64 {
     if tag == 0 { 1 << TIME_BITS } else { tag }
 }
 
-/// The last cell of that tag. No branches: the verifier would follow each pattern of them.
+/// A cell of that tag. No branches: the verifier would follow each pattern of them.
 #[inline(always)]
 fn find<C: Cell>(set: &[C; WAYS], tag: u64) -> Option<usize> {
-    let mut found = 0;
+    let mut found = 0u64;
     for (at, cell) in set.iter().enumerate() {
-        // All ones if the tags are equal. They have no top bit, so only 0 - 1 does.
+        // Tags have no top bit, so only 0 - 1 has.
         let other = (cell.load() ^ tag) & TAG;
-        let is_equal = ((other.wrapping_sub(1) as i64) >> 63) as usize;
-        found = found & !is_equal | (at + 1) & is_equal;
+        found |= (other.wrapping_sub(1) >> 63) << at;
     }
-    found.checked_sub(1)
+    if found == 0 {
+        None
+    } else {
+        Some(lowest(found))
+    }
+}
+
+/// Place of the lowest of eight bits, by a de Bruijn sequence (Leiserson, Prokop, Randall 1998):
+/// bpf has no instruction for it.
+#[inline(always)]
+const fn lowest(bits: u64) -> usize {
+    /// Place of a bit by where the sequence 00011101 is shifted to, four bits each.
+    const PLACES: u64 = 0x3457_2610;
+    let lone = bits & bits.wrapping_neg();
+    let shifted = (lone.wrapping_mul(0x1d) >> 5) & 7;
+    (PLACES >> (4 * shifted)) as usize & 7
 }
 
 /// A free cell, else one that was seen only once, else the one nearest to its time; and
