@@ -1,7 +1,7 @@
 //! Continuous traffic of crafted frames, each one accounted for: what must pass is never lost, what
 //! must not pass never arrives.
 //!
-//! The sender waits for what must pass after [`WINDOW`] rounds, so that no queue overflows, however
+//! The sender waits for what must pass after `WINDOW` rounds, so that no queue overflows, however
 //! slow the machine is: a frame that is missing was dropped by the filter.
 
 use std::sync::Arc;
