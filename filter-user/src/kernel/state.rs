@@ -172,19 +172,22 @@ impl StateMap {
     }
 
     /// Names the slots of interface indexes; those beyond [`INTERFACE_ENTRIES`] are left out.
-    /// What stays the same is not disturbed: each entry is one store, entries that stay keep
-    /// their place.
+    ///
+    /// Each entry is one store. A longer table is written from its end, a shorter one from its
+    /// start, so that with one interface more or less nobody else's entry is missing meanwhile.
     pub fn set_interfaces(&self, wanted: &[(u32, u32)]) {
         let wanted = &wanted[..wanted.len().min(INTERFACE_ENTRIES)];
-        for n in 0..INTERFACE_ENTRIES {
+        let write = |n: usize| {
             let entry = match wanted.get(n) {
                 Some((index, slot)) => State::interface_entry(*index, *slot),
                 None => 0,
             };
-            let at = offset_of!(State, interfaces) + 8 * n;
-            if self.load(at) != entry {
-                self.store(at, entry);
-            }
+            self.store(offset_of!(State, interfaces) + 8 * n, entry);
+        };
+        if wanted.len() > self.interfaces().len() {
+            (0..INTERFACE_ENTRIES).rev().for_each(write);
+        } else {
+            (0..INTERFACE_ENTRIES).for_each(write);
         }
     }
 }
