@@ -1,5 +1,14 @@
 //! The config's way and the daemon.
 
+pub mod cli;
 pub mod compile;
 pub mod config;
+pub mod ids;
+pub mod in_force;
 pub mod kernel;
+pub mod last_good;
+pub mod locations;
+pub mod log;
+pub mod shrink;
+pub mod state_directory;
+pub mod tally;

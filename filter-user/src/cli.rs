@@ -1,0 +1,178 @@
+//! The command line: names, options, defaults and help. Nothing here does anything.
+
+#![forbid(unsafe_code)]
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Filters packets at the network edge, in XDP: known networks, agreed rates, nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "edge-filter", version, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 invalid configuration.")]
+pub struct Cli {
+    /// Paths that every command takes.
+    #[command(flatten)]
+    pub paths: PathOptions,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the configuration and the daemon are.
+#[derive(Clone, Debug, Args)]
+pub struct PathOptions {
+    /// The configuration
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "EDGE_FILTER_CONFIG",
+        default_value = "/etc/edge-filter/config.toml"
+    )]
+    pub config: PathBuf,
+    /// The daemon's control socket [default: as configured]
+    #[arg(long, global = true, value_name = "PATH", env = "EDGE_FILTER_SOCKET")]
+    pub socket: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground: load, attach, keep in sync, export
+    ///
+    /// SIGHUP and a change of the configuration, or of a list that it names, reload it. SIGTERM
+    /// ends the daemon and leaves the filter in force.
+    Run(RunOptions),
+    /// Parse, validate and compile the configuration; print a summary and warnings
+    Check(PrintOptions),
+    /// Ask the daemon to reload; wait for the new generation or the errors
+    Reload(ReloadOptions),
+    /// What is attached where, in which mode, since when, under which generation
+    Status(PinOptions),
+    /// Packets and bytes by device, service, action and reason
+    Counters(PinOptions),
+    /// Detach and unpin: the host is as if never filtered
+    Unload(UnloadOptions),
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// What is logged [default: RUST_LOG, else info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// Also log what the packet program says, down to this level; costs time for each packet
+    #[arg(long, value_name = "LEVEL")]
+    pub kernel_log: Option<LogLevel>,
+    /// Attach to the loopback interface too, if it is configured
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what needs attention.
+    Warn,
+    /// And what happened.
+    Info,
+    /// And why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// As filters spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    /// As the packet program counts: 1 errors, to 5 everything.
+    pub const fn number(self) -> u8 {
+        self as u8 + 1
+    }
+}
+
+/// Options of commands that print data.
+#[derive(Debug, Args)]
+pub struct PrintOptions {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `reload`.
+#[derive(Debug, Args)]
+pub struct ReloadOptions {
+    /// Take lists that shrink by more than their max_shrink_percent
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of commands that work from the pinned maps alone.
+#[derive(Debug, Args)]
+pub struct PinOptions {
+    /// Where maps, programs and links are pinned [default: as configured]
+    #[arg(long, value_name = "PATH")]
+    pub pin_path: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `unload`.
+#[derive(Debug, Args)]
+pub struct UnloadOptions {
+    /// Only this interface
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Where maps, programs and links are pinned [default: as configured]
+    #[arg(long, value_name = "PATH")]
+    pub pin_path: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn paths_may_stand_before_and_behind_the_command() {
+        for arguments in [
+            ["edge-filter", "--config", "a.toml", "check"],
+            ["edge-filter", "check", "--config", "a.toml"],
+        ] {
+            let cli = Cli::try_parse_from(arguments).expect("valid usage");
+            assert_eq!(cli.paths.config, PathBuf::from("a.toml"));
+        }
+    }
+
+    #[test]
+    fn wrong_usage_exits_2() {
+        let error = Cli::try_parse_from(["edge-filter", "chekc"]).expect_err("no such command");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn levels_count_as_the_packet_program_does() {
+        assert_eq!(LogLevel::Error.number(), 1);
+        assert_eq!(LogLevel::Trace.number(), 5);
+    }
+}

@@ -1,0 +1,195 @@
+//! Numbers of services and slots of interfaces, by name, kept across reloads and restarts: what
+//! the kernel counts under a number must never be shown under another's name.
+
+#![forbid(unsafe_code)]
+
+mod roster;
+
+pub use roster::{Entry, Roster};
+
+use crate::compile;
+use crate::config::policy::Policy;
+use crate::kernel::counters::Counted;
+use crate::state_directory::{self, StateError};
+use filter_common::policy::{INTERFACES, SERVICES};
+use filter_common::verdict::Count;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "ids.json";
+
+/// Who has which number, and what each counter stood at when its number went to a new name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    /// The numbers are those of the maps pinned here.
+    pub pin_path: PathBuf,
+    /// Services.
+    pub services: Roster,
+    /// Interfaces.
+    pub interfaces: Roster,
+    /// What is subtracted from counters.
+    bases: Vec<Base>,
+}
+
+/// What a counter stood at when its number was given to a new name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Base {
+    interface: u32,
+    service: Option<u8>,
+    outcome: u8,
+    packets: u64,
+    bytes: u64,
+}
+
+impl Base {
+    fn new(counted: &Counted) -> Self {
+        Self {
+            interface: counted.interface,
+            service: counted.service,
+            outcome: counted.outcome.number(),
+            packets: counted.count.packets,
+            bytes: counted.count.bytes,
+        }
+    }
+
+    const fn place(&self) -> (u32, Option<u8>, u8) {
+        (self.interface, self.service, self.outcome)
+    }
+}
+
+impl Book {
+    /// An empty book for a pin path.
+    pub fn new(pin_path: &Path) -> Self {
+        Self {
+            pin_path: pin_path.to_path_buf(),
+            ..Self::default()
+        }
+    }
+
+    /// The book of a pin path; `None` if there is none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn load(state_directory: &Path, pin_path: &Path) -> Result<Option<Self>, StateError> {
+        let book: Option<Self> = state_directory::read_json(&state_directory.join(FILE))?;
+        Ok(book.filter(|book| book.pin_path == pin_path))
+    }
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// The state directory cannot be written to.
+    pub fn save(&self, state_directory: &Path) -> Result<(), StateError> {
+        state_directory::write_json(&state_directory.join(FILE), self)
+    }
+
+    /// Numbers for a policy. Names keep theirs; a number that goes to a new name starts at zero,
+    /// whatever `counted`, the counters as they stand, says.
+    pub fn assign(&mut self, policy: &Policy, counted: &[Counted]) -> compile::Ids {
+        let services: Vec<_> = policy.services.iter().map(|s| s.name.as_str()).collect();
+        let services = self.services.assign(&services, SERVICES as u8);
+        let interfaces: Vec<_> = policy.interfaces.iter().map(|i| i.name.as_str()).collect();
+        let interfaces = self.interfaces.assign(&interfaces, INTERFACES as u8);
+        self.start_over(counted, |counted| {
+            let slot = u8::try_from(counted.interface).ok();
+            counted
+                .service
+                .is_some_and(|n| services.reused.contains(&n))
+                || slot.is_some_and(|n| interfaces.reused.contains(&n))
+        });
+        compile::Ids {
+            services: services.numbers,
+            interfaces: interfaces.numbers,
+        }
+    }
+
+    /// The counters start at zero by themselves: the maps are new.
+    pub fn forget_bases(&mut self) {
+        self.bases.clear();
+    }
+
+    /// Nobody knows whose counters these are: everything starts at zero from here.
+    pub fn start_all_over(&mut self, counted: &[Counted]) {
+        self.start_over(counted, |_| true);
+    }
+
+    fn start_over(&mut self, counted: &[Counted], which: impl Fn(&Counted) -> bool) {
+        let fresh: Vec<_> = counted.iter().filter(|c| which(c)).map(Base::new).collect();
+        self.bases
+            .retain(|old| fresh.iter().all(|new| new.place() != old.place()));
+        self.bases.extend(fresh);
+    }
+
+    /// Counters, less what belongs to earlier names. None is zero.
+    pub fn since_named(&self, counted: &[Counted]) -> Vec<Counted> {
+        let bases: HashMap<_, _> = self.bases.iter().map(|b| (b.place(), b)).collect();
+        let less = |counted: &Counted| {
+            let Some(base) = bases.get(&Base::new(counted).place()) else {
+                return *counted;
+            };
+            let count = Count {
+                packets: counted.count.packets.saturating_sub(base.packets),
+                bytes: counted.count.bytes.saturating_sub(base.bytes),
+            };
+            Counted { count, ..*counted }
+        };
+        let counted = counted.iter().map(less);
+        counted.filter(|c| c.count != Count::default()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use filter_common::verdict::Outcome;
+
+    fn counted(interface: u32, service: u8, packets: u64) -> Counted {
+        Counted {
+            interface,
+            service: Some(service),
+            outcome: Outcome::ALLOWED,
+            count: Count {
+                packets,
+                bytes: 60 * packets,
+            },
+        }
+    }
+
+    #[test]
+    fn a_number_that_goes_to_a_new_name_starts_at_zero_and_only_grows() {
+        let mut book = Book::new(Path::new("/p"));
+        let before = [counted(0, 0, 10), counted(0, 1, 7)];
+        book.start_over(&before, |c| c.service == Some(0));
+        assert_eq!(book.since_named(&before), [counted(0, 1, 7)]);
+        let after = [counted(0, 0, 12), counted(0, 1, 9)];
+        assert_eq!(
+            book.since_named(&after),
+            [counted(0, 0, 2), counted(0, 1, 9)]
+        );
+        book.start_over(&after, |c| c.service == Some(0));
+        assert_eq!(book.since_named(&after), [counted(0, 1, 9)]);
+        book.forget_bases();
+        assert_eq!(book.since_named(&after), after);
+    }
+
+    #[test]
+    fn counters_of_unknown_origin_are_nobodys() {
+        let mut book = Book::new(Path::new("/p"));
+        let found = [counted(3, 0, 10), counted(16, 1, 7)];
+        book.start_all_over(&found);
+        assert_eq!(book.since_named(&found), []);
+    }
+
+    #[test]
+    fn a_book_of_another_pin_path_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::new(Path::new("/p"));
+        book.start_all_over(&[counted(3, 0, 10)]);
+        book.save(folder.path()).unwrap();
+        let found = Book::load(folder.path(), Path::new("/p")).unwrap();
+        assert_eq!(found, Some(book));
+        let found = Book::load(folder.path(), Path::new("/q")).unwrap();
+        assert_eq!(found, None);
+    }
+}

@@ -1,0 +1,203 @@
+//! Files that outlive the daemon. Each is written beside its place and moved there: a reader, or
+//! a crash, sees the old one or the new one, whole.
+
+#![forbid(unsafe_code)]
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// A failure at a file of the state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file or folder, and what the system says.
+    #[error("{path}: {doing} failed")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was attempted.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Its content is not what was written.
+    #[error("{path}: not readable as this version's state; remove it to start afresh")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Where it goes wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Another daemon runs.
+    #[error(
+        "another edge-filter daemon (pid {holder}) runs for {pin_path}: only one may; to reload \
+         it: edge-filter reload; to stop it: kill {holder}"
+    )]
+    Locked {
+        /// Its process id, as it wrote it down.
+        holder: String,
+        /// What both want.
+        pin_path: PathBuf,
+    },
+}
+
+impl StateError {
+    /// An error at a file.
+    pub fn file(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        Self::File {
+            path: path.to_path_buf(),
+            doing,
+            source,
+        }
+    }
+}
+
+/// Makes the folder, for root alone.
+///
+/// # Errors
+/// It cannot be made.
+pub fn create(path: &Path) -> Result<(), StateError> {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StateError::file(path, "making the folder", source))
+}
+
+/// Replaces a file in one step, mode 0600.
+///
+/// # Errors
+/// The file that could not be written; the old one is still there.
+pub fn write(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    let write = || -> io::Result<()> {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&beside)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|source| StateError::file(path, "writing", source))
+}
+
+/// Replaces a JSON file in one step.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
+    let text = serde_json::to_vec_pretty(value).map_err(|source| StateError::Content {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    write(path, &[&text, b"\n"])
+}
+
+/// Reads a JSON file; `None` if there is none.
+///
+/// # Errors
+/// It cannot be read, or is not what was written.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StateError::file(path, "reading", source)),
+    };
+    let value = serde_json::from_slice(&text).map_err(|source| StateError::Content {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok(Some(value))
+}
+
+/// Held by the one daemon of a pin path, until it is dropped or its process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// Another daemon holds it, or the file cannot be made.
+    pub fn take(state_directory: &Path, pin_path: &Path) -> Result<Self, StateError> {
+        let path = lock_path(state_directory, pin_path);
+        let fail = |doing| {
+            let path = path.clone();
+            move |source| StateError::File {
+                path,
+                doing,
+                source,
+            }
+        };
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options
+            .mode(0o600)
+            .open(&path)
+            .map_err(fail("opening the lock"))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                // A holder that has not written its number yet is one all the same.
+                let _ = file.read_to_string(&mut holder);
+                let holder = holder.trim();
+                return Err(StateError::Locked {
+                    holder: if holder.is_empty() { "?" } else { holder }.into(),
+                    pin_path: pin_path.to_path_buf(),
+                });
+            }
+            Err(error) => return Err(fail("locking")(error.into())),
+        }
+        let pid = format!("{}\n", std::process::id());
+        file.set_len(0)
+            .and_then(|()| file.write_all(pid.as_bytes()))
+            .map_err(fail("writing"))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Named after the pin path: daemons of other pin paths may share the state directory's parent.
+fn lock_path(state_directory: &Path, pin_path: &Path) -> PathBuf {
+    let name = pin_path.to_string_lossy();
+    let name = name.trim_matches('/').replace('%', "%25");
+    state_directory.join(format!("{}.lock", name.replace('/', "%2F")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let pin_path = Path::new("/sys/fs/bpf/edge-filter");
+        let first = Lock::take(folder.path(), pin_path).unwrap();
+        let error = Lock::take(folder.path(), pin_path).unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        Lock::take(folder.path(), Path::new("/sys/fs/bpf/other")).unwrap();
+        drop(first);
+        Lock::take(folder.path(), pin_path).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers.json");
+        assert_eq!(read_json::<Vec<u8>>(&path).unwrap(), None);
+        write_json(&path, &[1, 2]).unwrap();
+        write_json(&path, &[3]).unwrap();
+        assert_eq!(read_json(&path).unwrap(), Some(vec![3]));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
