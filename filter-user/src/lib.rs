@@ -1,14 +1,20 @@
 //! The config's way and the daemon.
 
 pub mod cli;
+pub mod commands;
 pub mod compile;
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod ids;
 pub mod in_force;
 pub mod kernel;
 pub mod last_good;
 pub mod locations;
 pub mod log;
+pub mod metrics;
+pub mod report;
 pub mod shrink;
 pub mod state_directory;
 pub mod tally;
+pub mod watch;

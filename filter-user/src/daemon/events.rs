@@ -1,0 +1,248 @@
+//! The loop: what happens on the host, and what follows from it.
+
+use super::Daemon;
+use crate::config::HostFacts;
+use crate::control::{Answer, Asked, Refusal, RefusalKind, Request};
+use crate::kernel::netlink::{self, Changes};
+use crate::watch::{Fingerprint, Step};
+use anyhow::Context as _;
+use filter_common::gcra::Kind;
+use sd_notify::NotifyState;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+/// Between two looks at what is also told by events, in case one was lost.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// Between two sweeps of the tables of sources: well under the 4.9 hours after which the time of
+/// a packet's cell comes round.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+impl Daemon {
+    /// Serves until a signal, or `unload`, ends it. The filter stays in force.
+    ///
+    /// # Errors
+    /// The system refuses what the loop needs.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
+        let mut changes = listen();
+        let files = match &self.watcher {
+            Some(watcher) => watcher.changes(),
+            None => Arc::new(Notify::new()),
+        };
+        let mut housekeeping = interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweep = interval(SWEEP);
+        // Interfaces may have come between the start and the first event that is heard.
+        self.look_at_links().await;
+        loop {
+            let now = Instant::now();
+            let step = self.schedule.step(now, || Fingerprint::take(&self.files));
+            let wake = match step {
+                Step::Reload => {
+                    self.reload().await;
+                    continue;
+                }
+                Step::Wait(until) => until,
+                Step::Idle => now + HOUSEKEEPING,
+            };
+            let wake = self.ready_until.map_or(wake, |until| wake.min(until));
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.request_reload(),
+                () = files.notified() => self.look_at_files(),
+                Some(asked) = self.requests.recv() => {
+                    if self.answer(asked).await.is_break() {
+                        break;
+                    }
+                }
+                changed = next(&mut changes) => {
+                    if changed.is_none() {
+                        changes = None;
+                    }
+                    self.look_at_links().await;
+                }
+                _ = housekeeping.tick() => {
+                    if changes.is_none() {
+                        changes = listen();
+                    }
+                    self.keep_house().await;
+                }
+                _ = sweep.tick() => self.sweep(),
+                () = sleep_until(wake.into()) => self.look_whether_ready(),
+            }
+        }
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        tracing::info!("the daemon stops; the filter stays as it is");
+        Ok(())
+    }
+
+    fn request_reload(&mut self) {
+        let files = Fingerprint::take(&self.files);
+        self.schedule.request(Instant::now(), files);
+    }
+
+    fn look_at_files(&mut self) {
+        if Fingerprint::take(&self.files) != self.loaded {
+            self.request_reload();
+        }
+    }
+
+    /// Watches the folders of all files again: one may have been replaced.
+    pub(super) fn watch(&mut self) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        for (folder, error) in watcher.watch(&self.files) {
+            tracing::warn!(folder = %folder.display(), %error, "cannot watch");
+        }
+    }
+
+    async fn look_at_links(&mut self) {
+        let synced = match netlink::links().await {
+            Ok(links) => self.sync(&links),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = synced {
+            tracing::error!("cannot look after interfaces: {error:#}");
+        }
+        self.look_whether_ready();
+    }
+
+    /// Tells systemd, once: when everything is attached, or the wait for that has ended.
+    fn look_whether_ready(&mut self) {
+        let Some(until) = self.ready_until else {
+            return;
+        };
+        let missing = self.interfaces.problems();
+        if !missing.is_empty() {
+            if Instant::now() < until {
+                return;
+            }
+            let names: Vec<_> = missing.keys().map(String::as_str).collect();
+            tracing::error!(
+                interfaces = names.join(", "),
+                "the wait for interfaces is over; NOT FILTERED until they appear"
+            );
+        }
+        self.ready_until = None;
+        let generation = self.kernel.state.active().generation();
+        tracing::info!(generation, "ready");
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+    }
+
+    async fn keep_house(&mut self) {
+        let ports = HostFacts::read().ephemeral_ports;
+        self.kernel
+            .state
+            .set_ephemeral_ports(*ports.start(), *ports.end());
+        self.watch();
+        self.look_at_files();
+        self.look_at_links().await;
+    }
+
+    fn sweep(&self) {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || {
+            let connections = shared.pins.sources.sweep(Kind::Connection);
+            let packets = shared.pins.sources.sweep(Kind::Packet);
+            tracing::debug!(connections, packets, "swept the tables of sources");
+        });
+    }
+
+    async fn answer(&mut self, asked: Asked) -> std::ops::ControlFlow<()> {
+        let Asked { request, answer } = asked;
+        let mut flow = std::ops::ControlFlow::Continue(());
+        let said = match request {
+            Request::Reload { force } => {
+                self.is_forced |= force;
+                self.waiting.push(answer);
+                self.request_reload();
+                return flow;
+            }
+            Request::Status {} => match netlink::links().await {
+                Ok(links) => Answer::Status(Box::new(self.shared.status(&links))),
+                Err(error) => failed(&error.into()),
+            },
+            Request::Unload { device: None } => match self.kernel.folder.unload() {
+                Ok(interfaces) => {
+                    tracing::warn!("unloaded on request: NOTHING IS FILTERED any more");
+                    flow = std::ops::ControlFlow::Break(());
+                    Answer::Unloaded { interfaces }
+                }
+                Err(error) => failed(&error.into()),
+            },
+            Request::Unload {
+                device: Some(device),
+            } => self.release(device),
+        };
+        // Who no longer waits does not mind.
+        let _ = answer.send(said);
+        if flow.is_break() {
+            // The answer is written by another task: let it.
+            tokio::task::yield_now().await;
+        }
+        flow
+    }
+
+    fn release(&mut self, device: String) -> Answer {
+        match self.kernel.folder.detach(&device) {
+            Ok(was_attached) => {
+                let is_configured = self.policy.interfaces.iter().any(|i| i.name == device);
+                if is_configured {
+                    self.interfaces.release(&device);
+                    let mut view = self.shared.view();
+                    view.problems.clone_from(self.interfaces.problems());
+                }
+                tracing::warn!(device, "detached on request: NOT FILTERED until a restart");
+                let interfaces = if was_attached { vec![device] } else { vec![] };
+                Answer::Unloaded { interfaces }
+            }
+            Err(error) => failed(&error.into()),
+        }
+    }
+
+    /// Passes on what the packet program logs.
+    pub(super) fn log_kernel(&mut self) -> anyhow::Result<()> {
+        let logger = aya_log::EbpfLogger::init(self.kernel.ebpf())
+            .context("the packet program's log cannot be read")?;
+        let interest = tokio::io::Interest::READABLE;
+        #[expect(
+            deprecated,
+            reason = "the other constructor is unsafe; the logger owns the descriptor that it names"
+        )]
+        let logger = AsyncFd::with_interest(logger, interest);
+        let mut logger = logger.context("the packet program's log cannot be waited for")?;
+        tokio::spawn(async move {
+            while let Ok(mut guard) = logger.readable_mut().await {
+                guard.get_inner_mut().flush();
+                guard.clear_ready();
+            }
+        });
+        Ok(())
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Answer {
+    Answer::Refused(Refusal::new(RefusalKind::Failed, format!("{error:#}")))
+}
+
+fn listen() -> Option<Changes> {
+    Changes::listen()
+        .inspect_err(|error| tracing::error!(%error, "interfaces are looked at now and then only"))
+        .ok()
+}
+
+/// Never comes while nobody listens.
+async fn next(changes: &mut Option<Changes>) -> Option<()> {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,227 @@
+//! A new policy takes the place of the one in force, or is turned down.
+
+use super::Daemon;
+use super::prepare::{self, Prepared, Rejection};
+use super::shared::unix_now;
+use super::start::report_warnings;
+use crate::config::policy;
+use crate::config::{self};
+use crate::control::Answer;
+use crate::in_force::InForce;
+use crate::kernel::netlink::{self, Link};
+use crate::last_good;
+use crate::report::LastReload;
+use crate::watch::Fingerprint;
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use std::sync::Arc;
+
+impl Daemon {
+    /// Loads the configuration and answers everybody who waits for that.
+    pub(super) async fn reload(&mut self) {
+        let _ = sd_notify::notify(&[NotifyState::Reloading, monotonic()]);
+        let force = std::mem::take(&mut self.is_forced);
+        let answer = match self.try_reload(force).await {
+            Ok(warnings) => {
+                let generation = self.kernel.state.active().generation();
+                tracing::info!(generation, "reloaded");
+                self.reloaded("applied", None);
+                Answer::Reloaded {
+                    generation,
+                    warnings,
+                }
+            }
+            Err(rejection) => {
+                let generation = self.kernel.state.active().generation();
+                tracing::error!(
+                    generation,
+                    "reload REJECTED; the policy in force stays:\n{rejection}"
+                );
+                if let Some(files) = rejection.files() {
+                    self.files = files.to_vec();
+                    self.loaded = Fingerprint::take(&self.files);
+                }
+                self.reloaded("rejected", Some(rejection.to_string()));
+                Answer::Refused(rejection.refusal())
+            }
+        };
+        self.watch();
+        for waiting in self.waiting.drain(..) {
+            // Who no longer waits does not mind.
+            let _ = waiting.send(answer.clone());
+        }
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+    }
+
+    fn reloaded(&self, outcome: &str, message: Option<String>) {
+        let mut view = self.shared.view();
+        view.is_file_different = message.is_some();
+        match message {
+            None => view.reloads.applied += 1,
+            Some(_) => view.reloads.rejected += 1,
+        }
+        view.last_reload = Some(LastReload {
+            at: unix_now(),
+            outcome: outcome.into(),
+            message,
+        });
+    }
+
+    async fn try_reload(&mut self, force: bool) -> Result<Vec<String>, Rejection> {
+        self.loaded = Fingerprint::take(&self.files);
+        let counted = self
+            .shared
+            .pins
+            .counters
+            .read()
+            .map_err(|error| Rejection::Failed(error.into()))?;
+        let (config, before) = (self.config.clone(), Arc::clone(&self.policy));
+        let book = self.shared.view().book.clone();
+        // Beside the loop's thread: metrics and events go on meanwhile.
+        let work = move || prepare::reload(&config, &before, book, &counted, force);
+        let prepared = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Rejection::Failed(error.into()))??;
+        let links = netlink::links()
+            .await
+            .map_err(|error| Rejection::Failed(error.into()))?;
+        report_warnings(&prepared.loaded);
+        let render = |warning| config::render(std::slice::from_ref(warning), false);
+        let warnings = prepared.loaded.warnings.iter().map(render).collect();
+        let files = prepared.loaded.files();
+        let needs_restart = needs_restart(&self.settings, &self.policy, &prepared.loaded.policy);
+        self.put_in_force(prepared, false, &links)
+            .map_err(Rejection::Failed)?;
+        if files != self.files {
+            self.files = files;
+            self.loaded = Fingerprint::take(&self.files);
+        }
+        if !needs_restart.is_empty() {
+            let keys = needs_restart.join(", ");
+            tracing::warn!("changed, but needs a restart of the daemon: {keys}");
+        }
+        self.shared.view().needs_restart = needs_restart;
+        Ok(warnings)
+    }
+
+    /// From here on the kernel has its say. On an error the policy that was in force still is.
+    pub(super) fn put_in_force(
+        &mut self,
+        prepared: Prepared,
+        is_fallback: bool,
+        links: &[Link],
+    ) -> anyhow::Result<()> {
+        let Prepared {
+            loaded,
+            generation,
+            book,
+            ids,
+        } = prepared;
+        // Before the numbers are used: a daemon that dies here must not give them out otherwise.
+        book.save(&self.settings.state_directory)?;
+        let number = self
+            .kernel
+            .place(&generation.fixed, &generation.pages)
+            .context("the policy cannot be put in force")?;
+        let mut in_force = InForce::new(&loaded.policy, &generation.summary);
+        in_force.pin_path.clone_from(&self.settings.pin_path);
+        in_force.generation = number;
+        in_force.applied_at = unix_now();
+        in_force.config.clone_from(&self.config);
+        in_force.is_fallback = is_fallback;
+        {
+            let mut view = self.shared.view();
+            view.book = book;
+            view.in_force = in_force;
+        }
+        self.slots = ids.interfaces;
+        self.policy = Arc::new(loaded.policy);
+        self.interfaces
+            .detach_others(&self.kernel, &self.policy.interfaces);
+        self.sync(links)?;
+        self.write_down();
+        if !is_fallback
+            && let Err(error) = last_good::save(&self.settings.state_directory, &loaded.sources)
+        {
+            tracing::error!(%error, "the policy is in force, but not kept for the next start");
+        }
+        Ok(())
+    }
+
+    /// Attaches what is to be attached, and shows what came of it.
+    pub(super) fn sync(&mut self, links: &[Link]) -> anyhow::Result<()> {
+        self.interfaces.sync(
+            &mut self.kernel,
+            links,
+            &self.policy.interfaces,
+            &self.slots,
+        )?;
+        let since = self.interfaces.attached_since();
+        let is_changed = {
+            let mut view = self.shared.view();
+            view.problems.clone_from(self.interfaces.problems());
+            let before = std::mem::replace(&mut view.in_force.attached_since, since.clone());
+            before != since
+        };
+        if is_changed {
+            self.write_down();
+        }
+        Ok(())
+    }
+
+    fn write_down(&self) {
+        let in_force = self.shared.view().in_force.clone();
+        if let Err(error) = in_force.save(&self.settings.state_directory) {
+            tracing::error!(%error, "the state directory cannot be written to");
+        }
+    }
+}
+
+fn monotonic() -> NotifyState<'static> {
+    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("reloading"))
+}
+
+/// Keys whose change is not taken in while the daemon runs.
+fn needs_restart(
+    running: &policy::Daemon,
+    before: &policy::Policy,
+    after: &policy::Policy,
+) -> Vec<String> {
+    let wanted = &after.daemon;
+    let keys = [
+        (
+            "metrics_listen",
+            running.metrics_listen != wanted.metrics_listen,
+        ),
+        ("pin_path", running.pin_path != wanted.pin_path),
+        (
+            "state_directory",
+            running.state_directory != wanted.state_directory,
+        ),
+        ("log_format", running.log_format != wanted.log_format),
+        (
+            "tracked_sources",
+            running.tracked_sources != wanted.tracked_sources,
+        ),
+        (
+            "events_per_second",
+            running.events_per_second != wanted.events_per_second,
+        ),
+        (
+            "control_socket",
+            before.daemon.control_socket != wanted.control_socket,
+        ),
+    ];
+    let changed = keys.iter().filter(|(_, is_changed)| *is_changed);
+    let mut changed: Vec<_> = changed.map(|(key, _)| format!("[daemon] {key}")).collect();
+    for interface in &after.interfaces {
+        let was = before.interfaces.iter().find(|i| i.name == interface.name);
+        if was.is_some_and(|was| was.attach_mode != interface.attach_mode) {
+            let name = &interface.name;
+            changed.push(format!(
+                "attach_mode of {name} (and `edge-filter unload --device {name}` before it)"
+            ));
+        }
+    }
+    changed
+}

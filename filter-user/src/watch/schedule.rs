@@ -1,0 +1,131 @@
+//! When to reload: at most once a second, and not while a file is still being written.
+
+use super::Fingerprint;
+use std::time::{Duration, Instant};
+
+/// A file that has not changed for this long is taken for finished. Shorter, and half a list
+/// that is written in pieces would be loaded; longer, and operators wait.
+const SETTLED: Duration = Duration::from_millis(200);
+/// Files that never rest are loaded all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two reloads.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nobody asked.
+    Idle,
+    /// Look again then.
+    Wait(Instant),
+    /// Reload.
+    Reload,
+}
+
+/// Collects requests to reload.
+#[derive(Debug, Default)]
+pub struct Schedule {
+    pending: Option<Pending>,
+    last_reload: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    since: Instant,
+    unchanged_since: Instant,
+    seen: Fingerprint,
+}
+
+impl Schedule {
+    /// Somebody asked, while the files are in this state. Requests that come before the reload
+    /// are answered by one.
+    pub fn request(&mut self, now: Instant, files: Fingerprint) {
+        if self.pending.is_none() {
+            self.pending = Some(Pending {
+                since: now,
+                unchanged_since: now,
+                seen: files,
+            });
+        }
+    }
+
+    /// Whether a reload is due.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// What to do, while the files are in this state. [`Step::Reload`] is said once.
+    pub fn step(&mut self, now: Instant, files: impl FnOnce() -> Fingerprint) -> Step {
+        let Some(pending) = &mut self.pending else {
+            return Step::Idle;
+        };
+        let files = files();
+        if files != pending.seen {
+            pending.seen = files;
+            pending.unchanged_since = now;
+        }
+        let settled = pending.unchanged_since + SETTLED;
+        let settled = settled.min(pending.since + PATIENCE);
+        let due = match self.last_reload {
+            Some(last) => settled.max(last + PACE),
+            None => settled,
+        };
+        if now < due {
+            return Step::Wait(due);
+        }
+        self.pending = None;
+        self.last_reload = Some(now);
+        Step::Reload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(size: u64) -> Fingerprint {
+        Fingerprint(vec![Some((1, 1, size, 0, 0))])
+    }
+
+    fn ms(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_file_at_rest_is_loaded_after_a_moment_and_once() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.step(start, || files(1)), Step::Idle);
+        schedule.request(start, files(1));
+        schedule.request(ms(start, 10), files(1));
+        let wait = Step::Wait(ms(start, 200));
+        assert_eq!(schedule.step(ms(start, 100), || files(1)), wait);
+        assert_eq!(schedule.step(ms(start, 200), || files(1)), Step::Reload);
+        assert_eq!(schedule.step(ms(start, 200), || files(1)), Step::Idle);
+    }
+
+    #[test]
+    fn a_file_that_grows_is_waited_for_but_not_for_ever() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        schedule.request(start, files(0));
+        for n in 1..50 {
+            let at = ms(start, n * 100);
+            let wait = Step::Wait(ms(start, (n * 100 + 200).min(5000)));
+            assert_eq!(schedule.step(at, || files(n)), wait);
+        }
+        assert_eq!(schedule.step(ms(start, 5000), || files(99)), Step::Reload);
+    }
+
+    #[test]
+    fn reloads_are_a_second_apart() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        schedule.request(start, files(1));
+        assert_eq!(schedule.step(ms(start, 200), || files(1)), Step::Reload);
+        schedule.request(ms(start, 300), files(2));
+        let wait = Step::Wait(ms(start, 1200));
+        assert_eq!(schedule.step(ms(start, 700), || files(2)), wait);
+        assert_eq!(schedule.step(ms(start, 1200), || files(2)), Step::Reload);
+    }
+}
