@@ -1,3 +1,9 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
 pub mod daemon;
+pub mod frame;
+pub mod host;
+pub mod kernel;
 pub mod netns;
+pub mod oracle;
+pub mod random;
+pub mod scenario;

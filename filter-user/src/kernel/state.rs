@@ -127,6 +127,16 @@ impl StateMap {
         self.load(offset_of!(State, bypass_until_seconds))
     }
 
+    /// Lets everything pass until then, in seconds since boot; 0 ends it.
+    pub fn set_bypass_until(&self, seconds: u64) {
+        self.store(offset_of!(State, bypass_until_seconds), seconds);
+    }
+
+    /// Tells which bans and timed allows there are to look up.
+    pub fn set_exceptions(&self, exceptions: u64) {
+        self.store(offset_of!(State, exceptions), exceptions);
+    }
+
     /// Tells which ports the host gives to its own connections.
     pub fn set_ephemeral_ports(&self, first: u16, last: u16) {
         self.store(

@@ -1,0 +1,165 @@
+//! The tables of one packet in ordinary memory: the same `decide` as in the kernel, on the host.
+
+use filter_common::addr::SourceKey;
+use filter_common::gcra::Kind;
+use filter_common::policy::{Fixed, Page, Pages};
+use filter_common::sources::{Seed, WAYS};
+use filter_common::state::State;
+use filter_common::verdict::{Decision, Note};
+use filter_ebpf::Tables;
+use filter_ebpf::tables::{Ends, UdpSocket};
+use filter_user::compile::Generation;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+
+/// Sets of each table of sources: far more than a test has sources.
+const SETS: usize = 1 << 12;
+
+/// Everything beside a generation that a packet may meet.
+pub struct Host {
+    /// Slot of the interface.
+    pub interface: u32,
+    /// Coarse clock, in nanoseconds.
+    pub now_ns: u64,
+    /// See `filter_common::state`.
+    pub exceptions: u64,
+    /// Expiry by key.
+    pub bans: HashMap<SourceKey, u64>,
+    /// Expiry by key.
+    pub allows: HashMap<SourceKey, u64>,
+    /// Whether everything passes.
+    pub is_bypassed: bool,
+    /// First and last ephemeral port.
+    pub ephemeral: (u16, u16),
+    /// TCP sockets that do not listen.
+    pub tcp: Vec<Ends>,
+    /// UDP sockets that are connected.
+    pub udp_connected: Vec<Ends>,
+    /// Ports of UDP sockets that are not, as on the wire.
+    pub udp_unconnected: Vec<u16>,
+    /// What was noted beside packets.
+    pub notes: Cell<[u64; filter_common::verdict::NOTES]>,
+    seed: Seed,
+    cells: [Vec<[AtomicU64; WAYS]>; 2],
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let table = || {
+            (0..SETS)
+                .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
+                .collect()
+        };
+        Self {
+            interface: 0,
+            now_ns: 1_024_000_000_000,
+            exceptions: 0,
+            bans: HashMap::new(),
+            allows: HashMap::new(),
+            is_bypassed: false,
+            ephemeral: (32_768, 60_999),
+            tcp: Vec::new(),
+            udp_connected: Vec::new(),
+            udp_unconnected: Vec::new(),
+            notes: Cell::default(),
+            seed: Seed {
+                words: [
+                    0x0123_4567_89ab_cdef,
+                    0x1122_3344_5566_7788,
+                    0x99aa_bbcc_ddee_ff01,
+                    7,
+                ],
+            },
+            cells: [table(), table()],
+        }
+    }
+}
+
+impl Host {
+    /// Judges a frame under a generation.
+    pub fn decide(&self, generation: &Generation, frame: &[u8]) -> Decision {
+        filter_ebpf::decide(
+            frame,
+            &World {
+                host: self,
+                generation,
+            },
+            || self.now_ns,
+        )
+    }
+}
+
+struct World<'a> {
+    host: &'a Host,
+    generation: &'a Generation,
+}
+
+impl Pages for World<'_> {
+    fn page(&self, page: u32) -> Option<&Page> {
+        self.generation.pages.get(page as usize).map(|page| &**page)
+    }
+}
+
+impl Tables for World<'_> {
+    type Cell = AtomicU64;
+
+    fn fixed(&self) -> &Fixed {
+        &self.generation.fixed
+    }
+
+    fn interface(&self) -> u32 {
+        self.host.interface
+    }
+
+    fn seed(&self) -> &Seed {
+        &self.host.seed
+    }
+
+    fn cells(&self, kind: Kind, hash: u64) -> Option<&[AtomicU64; WAYS]> {
+        self.host.cells[kind as usize].get(hash as usize % SETS)
+    }
+
+    fn exceptions(&self) -> u64 {
+        self.host.exceptions
+    }
+
+    fn ban_expiry(&self, key: &SourceKey) -> Option<u64> {
+        self.host.bans.get(key).copied()
+    }
+
+    fn allow_expiry(&self, key: &SourceKey) -> Option<u64> {
+        self.host.allows.get(key).copied()
+    }
+
+    fn is_bypassed(&self) -> bool {
+        self.host.is_bypassed
+    }
+
+    fn is_ephemeral(&self, port: u16) -> bool {
+        State::is_ephemeral(
+            State::port_range(self.host.ephemeral.0, self.host.ephemeral.1),
+            port,
+        )
+    }
+
+    fn has_tcp_connection(&self, ends: &Ends) -> bool {
+        self.host.tcp.contains(ends)
+    }
+
+    fn udp_socket(&self, ends: &Ends) -> UdpSocket {
+        if self.host.udp_connected.contains(ends) {
+            UdpSocket::Connected
+        } else if self.host.udp_unconnected.contains(&ends.port) {
+            UdpSocket::Unconnected
+        } else {
+            UdpSocket::None
+        }
+    }
+
+    fn note(&self, note: Note) {
+        let mut notes = self.host.notes.get();
+        notes[note as usize] += 1;
+        self.host.notes.set(notes);
+    }
+}

@@ -1,0 +1,197 @@
+//! The loaded program, asked by test run: verdict from its return value, reason and service from
+//! the one counter that moved.
+
+use anyhow::{Context as _, Result, ensure};
+use aya::maps::{Array, HashMap, MapData};
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use filter_common::addr::SourceKey;
+use filter_common::verdict::{Action, Count, Outcome};
+use filter_user::compile::Generation;
+use filter_user::kernel::counters::Counted;
+use filter_user::kernel::{Kernel, Options};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+use std::path::PathBuf;
+
+/// Index of `lo` in every network namespace: where test runs come in by.
+const LOOPBACK: u32 = 1;
+
+/// The test object, whose clock a test sets.
+pub struct Tested {
+    kernel: Kernel,
+    counted: Vec<Counted>,
+    _pins: tempfile::TempDir,
+}
+
+/// An object that `cargo xtask build` made.
+///
+/// # Errors
+/// It is not there.
+pub fn object(name: &str) -> Result<Vec<u8>> {
+    let folder = std::env::var_os("EDGE_FILTER_OBJECT_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/bpf"),
+        Into::into,
+    );
+    let path = folder.join(name);
+    std::fs::read(&path).with_context(|| format!("{}: cargo xtask build makes it", path.display()))
+}
+
+impl Tested {
+    /// Loads the test object. The calling thread gets network and mount namespaces of its own,
+    /// with which everything goes; so call it on a thread that a test has for itself.
+    ///
+    /// # Errors
+    /// No root, no object, or what the kernel refuses.
+    pub fn load() -> Result<Self> {
+        // SAFETY: the thread is the test's own, and no file of its was opened before.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }
+            .context("new namespaces: needs root")?;
+        mount_change(
+            "/",
+            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+        )?;
+        let pins = tempfile::tempdir()?;
+        mount("bpf", pins.path(), "bpf", MountFlags::empty(), None)?;
+        let pin_path = pins.path().join("edge");
+        let options = Options {
+            pin_path,
+            tracked_sources: 65_536,
+            log_level: 0,
+        };
+        let kernel = Kernel::open(&object("edge-filter-test.o")?, &options)?;
+        kernel.state.set_ephemeral_ports(32_768, 60_999);
+        Ok(Self {
+            kernel,
+            counted: Vec::new(),
+            _pins: pins,
+        })
+    }
+
+    /// Puts a generation in force.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn place(&mut self, generation: &Generation) -> Result<()> {
+        self.kernel.place(&generation.fixed, &generation.pages)?;
+        Ok(())
+    }
+
+    /// Sets the clock, in nanoseconds.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn set_clock(&mut self, now_ns: u64) -> Result<()> {
+        let map = self
+            .kernel
+            .ebpf()
+            .map_mut("TEST_CLOCK")
+            .context("not the test object")?;
+        Ok(Array::<_, u64>::try_from(map)?.set(0, now_ns, 0)?)
+    }
+
+    /// Sets the slot of the interface that test runs come in by; `None`: one without a slot.
+    pub fn set_interface(&self, slot: Option<u32>) {
+        match slot {
+            Some(slot) => self.kernel.state.set_interfaces(&[(LOOPBACK, slot)]),
+            None => self.kernel.state.set_interfaces(&[]),
+        }
+    }
+
+    /// Sets bypass, in seconds of the test's clock, and which exceptions to look up.
+    pub fn set_exceptions(&self, bypass_until_seconds: u64, exceptions: u64) {
+        self.kernel.state.set_bypass_until(bypass_until_seconds);
+        self.kernel.state.set_exceptions(exceptions);
+    }
+
+    /// Puts a ban (`BANS`) or timed allow (`ALLOWS`) into its map, or takes it out.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn set_exception(
+        &mut self,
+        map: &str,
+        key: &SourceKey,
+        expiry_ns: Option<u64>,
+    ) -> Result<()> {
+        let map = self.kernel.ebpf().map_mut(map).context("no such map")?;
+        let mut map: HashMap<&mut MapData, [u8; 24], u64> = map.try_into()?;
+        let key: [u8; 24] = zerocopy::transmute!(*key);
+        match expiry_ns {
+            Some(expiry) => map.insert(key, expiry, 0)?,
+            None => map.remove(&key)?,
+        }
+        Ok(())
+    }
+
+    /// Runs the program on a frame. Returns slot of the interface, service and outcome.
+    ///
+    /// # Errors
+    /// The program did not count exactly this packet, once, or returned another verdict than it
+    /// counted.
+    pub fn run(&mut self, frame: &[u8]) -> Result<(u32, Option<u8>, Outcome)> {
+        let program = self
+            .kernel
+            .ebpf()
+            .program("edge_filter")
+            .context("no program")?;
+        let program: &Xdp = program.try_into()?;
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            repeat: 1,
+            ..Default::default()
+        };
+        let returned = program.test_run(options)?.return_value;
+        let now = self.kernel.counters.read()?;
+        let before = std::mem::replace(&mut self.counted, now);
+        let mut moved = Vec::new();
+        for counted in &self.counted {
+            let earlier = before
+                .iter()
+                .find(|b| {
+                    (b.interface, b.service, b.outcome)
+                        == (counted.interface, counted.service, counted.outcome)
+                })
+                .map_or(Count::default(), |b| b.count);
+            if earlier != counted.count {
+                let packets = counted.count.packets - earlier.packets;
+                let bytes = counted.count.bytes - earlier.bytes;
+                moved.push((*counted, packets, bytes));
+            }
+        }
+        ensure!(moved.len() == 1, "counted {} times: {moved:?}", moved.len());
+        let (counted, packets, bytes) = moved[0];
+        ensure!(packets == 1, "counted as {packets} packets");
+        ensure!(
+            bytes == frame.len() as u64,
+            "counted {bytes} of {} bytes",
+            frame.len()
+        );
+        let wanted = match (counted.outcome, counted.outcome.action()) {
+            (Outcome::FAULT, _) => 0,
+            (_, Action::Drop) => 1,
+            _ => 2,
+        };
+        ensure!(
+            returned == wanted,
+            "returned {returned}, counted {:?}",
+            counted.outcome
+        );
+        Ok((counted.interface, counted.service, counted.outcome))
+    }
+
+    /// The kernel's own count of instructions it read of each program that loads.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn verified_instructions(&mut self) -> Result<u32> {
+        let program = self
+            .kernel
+            .ebpf()
+            .program("edge_filter")
+            .context("no program")?;
+        program
+            .info()?
+            .verified_instruction_count()
+            .context("this kernel does not tell")
+    }
+}

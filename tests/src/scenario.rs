@@ -1,0 +1,327 @@
+//! Random policies and packets over a small world, so that they meet.
+
+use crate::frame::{self, V4, V6, flags};
+use crate::oracle::Context;
+use crate::random::Random;
+use filter_user::config::policy::Policy;
+use filter_user::config::{HostFacts, load_from};
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+const PORTS: [u16; 10] = [22, 53, 68, 123, 443, 546, 8000, 8001, 8002, 40_000];
+const HOST: [&str; 4] = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"];
+
+/// A policy that `validate` accepts, and its text.
+pub fn policy(random: &mut Random) -> (String, Policy) {
+    loop {
+        let text = policy_text(random);
+        let read = |_: &Path| Err(std::io::Error::other("no files here"));
+        let path = Path::new("config.toml");
+        if let Ok(loaded) = load_from(path, text.as_bytes(), &read, &HostFacts::default()) {
+            return (text, loaded.policy);
+        }
+    }
+}
+
+fn policy_text(random: &mut Random) -> String {
+    let mut text = String::new();
+    let interfaces = 1 + random.below(2);
+    for n in 0..interfaces {
+        let _ = writeln!(text, "[[interface]]\nname = \"eth{n}\"");
+    }
+    let unlisted = random.pick(&["pass", "monitor", "drop"]);
+    let mode = if random.one_in(6) {
+        "monitor"
+    } else {
+        "enforce"
+    };
+    let _ = writeln!(
+        text,
+        "[policy]\nmode = \"{mode}\"\nunlisted_ports = \"{unlisted}\""
+    );
+    if random.one_in(2) {
+        text.push_str("protocols = [\"esp\", 89]\n");
+    }
+    if random.one_in(2) {
+        text.push_str("reply_ports = [\"123/udp\", \"8002/tcp\"]\n");
+    }
+    if random.one_in(2) {
+        let from = sources(random, 0);
+        let _ = writeln!(
+            text,
+            "[policy.management]\nports = [\"22/tcp\", \"53/udp\"]\nfrom = {from}"
+        );
+    } else {
+        text.push_str("management = \"none\"\n");
+    }
+    let lists = random.below(3);
+    for n in 0..lists {
+        let _ = writeln!(
+            text,
+            "[prefix_list.list{n}]\nprefixes = {}",
+            prefixes(random)
+        );
+    }
+    for n in 0..1 + random.below(4) {
+        service(random, &mut text, n, lists, interfaces);
+    }
+    text
+}
+
+fn service(random: &mut Random, text: &mut String, n: usize, lists: usize, interfaces: usize) {
+    let ports = random.pick(&[
+        "\"443/tcp\"",
+        "\"443/tcp\", \"443/quic\"",
+        "\"443/quic\"",
+        "\"8000-8001/tcp\"",
+        "\"8001/tcp\", \"8001/udp\"",
+        "\"53/udp\", \"53/tcp\"",
+        "\"22/tcp\"",
+        "\"1-65535/tcp\"",
+    ]);
+    let _ = writeln!(text, "[[service]]\nname = \"s{n}\"\nports = [{ports}]");
+    let _ = writeln!(text, "allow = {}", sources(random, lists));
+    if random.one_in(2) {
+        let _ = writeln!(text, "deny = {}", sources(random, lists));
+    }
+    if random.one_in(3) {
+        let _ = writeln!(text, "exempt = {}", sources(random, lists));
+    }
+    if random.one_in(3) {
+        let _ = writeln!(text, "interfaces = [\"eth{}\"]", random.below(interfaces));
+    }
+    if random.one_in(3) {
+        let _ = writeln!(text, "addresses = [\"{}\", \"{}\"]", HOST[0], HOST[2]);
+    }
+    if random.one_in(6) {
+        text.push_str("mode = \"monitor\"\n");
+    }
+    if random.one_in(3) {
+        return;
+    }
+    text.push_str("[service.rate_limit]\n");
+    let packets = random.one_in(2);
+    if !packets || random.one_in(2) {
+        connections(random, text);
+    }
+    if packets {
+        // Intervals that are whole numbers of 16 ns.
+        let _ = writeln!(
+            text,
+            "packets_per_second = {}",
+            random.pick(&["625.0", "62.5", "6.25"])
+        );
+        let _ = writeln!(text, "packet_burst = {}", 7 + random.below(9));
+    }
+    let _ = writeln!(text, "source_prefix_ipv4 = {}", random.pick(&[32, 30, 24]));
+    let _ = writeln!(
+        text,
+        "source_prefix_ipv6 = {}",
+        random.pick(&[128, 96, 64, 48])
+    );
+    for _ in 0..random.below(3) {
+        text.push_str("[[service.rate_limit.override]]\n");
+        let _ = writeln!(text, "sources = {}", sources(random, lists));
+        connections(random, text);
+    }
+}
+
+/// Intervals that are whole numbers of 4 x 1.024 us, so that a quarter is one too.
+fn connections(random: &mut Random, text: &mut String) {
+    let rate = random.pick(&["97.65625", "9.765625", "0.9765625", "488.28125"]);
+    let _ = writeln!(
+        text,
+        "connections_per_second = {rate}\nburst = {}",
+        5 + random.below(6)
+    );
+}
+
+fn sources(random: &mut Random, lists: usize) -> String {
+    if lists > 0 && random.one_in(2) {
+        return format!("[\"list{}\", {}]", random.below(lists), prefix(random));
+    }
+    if random.one_in(5) {
+        "[\"any\"]".into()
+    } else {
+        prefixes(random)
+    }
+}
+
+fn prefixes(random: &mut Random) -> String {
+    let all: Vec<_> = (0..1 + random.below(4)).map(|_| prefix(random)).collect();
+    format!("[{}]", all.join(", "))
+}
+
+fn prefix(random: &mut Random) -> String {
+    if random.one_in(2) {
+        let length = random.pick(&[0, 8, 16, 24, 28, 30, 31, 32]);
+        let net = ipnet::Ipv4Net::new(source4(random), length).expect("a length");
+        format!("\"{}\"", net.trunc())
+    } else {
+        let length = random.pick(&[0, 16, 32, 48, 63, 64, 65, 96, 120, 127, 128]);
+        let net = ipnet::Ipv6Net::new(source6(random), length).expect("a length");
+        format!("\"{}\"", net.trunc())
+    }
+}
+
+fn source4(random: &mut Random) -> Ipv4Addr {
+    let [a, b, c] = [random.below(2), random.below(2), random.below(8)];
+    Ipv4Addr::new(10, a as u8 * 128, b as u8, 250 + c as u8 % 6)
+}
+
+fn source6(random: &mut Random) -> Ipv6Addr {
+    let [a, b, c] = [random.below(2), random.below(2), random.below(4)];
+    Ipv6Addr::new(
+        0x2001,
+        0xdb8,
+        0,
+        a as u16,
+        b as u16 * 0x8000,
+        0,
+        0,
+        c as u16,
+    )
+}
+
+/// What packets meet: an interface, bans, timed allows, a bypass now and then.
+pub fn context(random: &mut Random, policy: &Policy) -> Context {
+    let mut context = Context {
+        interface: match random.below(policy.interfaces.len() + 1) {
+            0 => None,
+            n => Some(n - 1),
+        },
+        ..Context::default()
+    };
+    let exceptions = |random: &mut Random| {
+        let times = if random.one_in(2) { 0 } else { random.below(4) };
+        (0..times)
+            .map(|_| {
+                let service = match random.below(policy.services.len() + 1) {
+                    0 => None,
+                    n => Some(n - 1),
+                };
+                let lasts = random.below(3) as u64 * 500_000_000;
+                let (address, length) = match random.below(3) {
+                    0 => (IpAddr::V4(source4(random)), 32),
+                    1 => (IpAddr::V6(source6(random)), 128),
+                    _ => {
+                        let net = ipnet::Ipv6Net::new(source6(random), 64).expect("a length");
+                        (IpAddr::V6(net.network()), 64)
+                    }
+                };
+                (address, length, service, lasts)
+            })
+            .collect::<Vec<_>>()
+    };
+    context.bans = exceptions(random);
+    context.allows = exceptions(random);
+    context.is_bypassed = random.one_in(12);
+    context
+}
+
+/// A frame: mostly sound, sometimes not.
+pub fn frame(random: &mut Random) -> Vec<u8> {
+    let mut frame = sound(random);
+    if random.one_in(4) {
+        for _ in 0..1 + random.below(3) {
+            let at = random.below(frame.len().min(90));
+            frame[at] = random.next() as u8;
+        }
+    }
+    if random.one_in(12) {
+        frame.truncate(14 + random.below(frame.len() - 13));
+    }
+    if random.one_in(10) {
+        frame.resize(frame.len() + random.below(30), 0xa5);
+    }
+    frame
+}
+
+fn sound(random: &mut Random) -> Vec<u8> {
+    let (protocol, payload) = payload(random);
+    let (kind, packet) = if random.one_in(2) {
+        let mut packet = V4::new(
+            source4(random),
+            HOST[random.below(2)].parse().expect("IPv4"),
+            protocol,
+        );
+        if random.one_in(6) {
+            packet.options = vec![1; 4 * (1 + random.below(10))];
+        }
+        if random.one_in(6) {
+            packet.fragment = random.pick(&[0x2000, 0x2001, 1, 2, 3, 0x2003, 0x1fff, 0x8000]);
+        }
+        (0x0800, packet.bytes(&payload))
+    } else {
+        let mut packet = V6::new(
+            source6(random),
+            HOST[2 + random.below(2)].parse().expect("IPv6"),
+            protocol,
+        );
+        if random.one_in(3) {
+            for _ in 0..1 + random.below(10) {
+                packet = match random.below(9) {
+                    0 => packet.fragment(random.pick(&[0, 0, 0, 1, 2, 3, 100]), random.one_in(2)),
+                    n => {
+                        let kind = [0, 43, 51, 60, 135, 139, 140, 60][n - 1];
+                        packet.extension(kind, random.below(4) as u8)
+                    }
+                };
+            }
+        }
+        (0x86dd, packet.bytes(&payload))
+    };
+    let tags = if random.one_in(5) { random.below(4) } else { 0 };
+    let tags: Vec<_> = (0..tags)
+        .map(|n| (random.pick(&[0x8100, 0x88a8]), n as u16 * 7))
+        .collect();
+    let kind = if random.one_in(50) { 0x0806 } else { kind };
+    frame::tagged(&tags, kind, &packet)
+}
+
+fn payload(random: &mut Random) -> (u8, Vec<u8>) {
+    let port = random.pick(&PORTS);
+    match random.below(12) {
+        0..=3 => {
+            let usual = [flags::SYN, flags::ACK, flags::SYN | flags::ACK, flags::RST];
+            let set = if random.one_in(6) {
+                random.next() as u8
+            } else {
+                random.pick(&usual)
+            };
+            let offset = if random.one_in(8) {
+                random.next() as u8
+            } else {
+                0x50
+            };
+            (
+                6,
+                frame::tcp_with(port, set, offset, &vec![0; random.below(30)]),
+            )
+        }
+        4..=5 => (6, frame::tcp(port, flags::SYN)),
+        6..=7 => {
+            let payload = vec![0x40; random.below(40)];
+            let length = match random.below(8) {
+                0 => 0,
+                1 => random.below(60) as u16,
+                _ => 8 + payload.len() as u16,
+            };
+            (17, frame::udp_with(port, length, &payload))
+        }
+        8..=9 => {
+            let version = random.pick(&[0, 1, 0x6b33_43cf, 0xff00_001d]);
+            let size = random.pick(&[1200, 1200, 1252, 1199, 40, 5]);
+            (
+                17,
+                frame::udp(
+                    port,
+                    &frame::quic(0xc0 | (random.next() as u8 & 0x3f), version, size),
+                ),
+            )
+        }
+        10 => (random.pick(&[1, 2, 58]), vec![8, 0, 0, 0, 0, 0, 0, 0]),
+        _ => (random.pick(&[50, 89, 47, 132, 41, 59]), vec![0; 20]),
+    }
+}
