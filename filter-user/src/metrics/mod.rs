@@ -1,10 +1,14 @@
-//! `/metrics`.
+//! `/metrics`: read from the kernel at each scrape, nothing cached. A scrape that cannot be
+//! answered fails; it never shows old numbers.
 
 #![forbid(unsafe_code)]
 
-use crate::daemon::Shared;
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod collect;
+mod encode;
+mod process;
+mod serve;
+mod table;
 
-/// Serves for ever.
-pub async fn serve(_listen: SocketAddr, _shared: Arc<Shared>) {}
+pub use encode::{Family, Format, Sample, Value, encode};
+pub use serve::serve;
+pub use table::{METRICS, Metric, MetricKind, reference};

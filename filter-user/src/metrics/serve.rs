@@ -1,0 +1,62 @@
+//! The HTTP server of `/metrics`.
+
+use super::collect::collect;
+use super::encode::{Format, encode};
+use crate::daemon::{Shared, unix_now};
+use crate::kernel::netlink;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Between two tries to listen: the filter does its work without metrics too.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Serves for ever; tries again, loudly, while the address is taken.
+pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(shared);
+    loop {
+        let served = match TcpListener::bind(listen).await {
+            Ok(listener) => axum::serve(listener, router.clone()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
+            tracing::error!(
+                %listen,
+                %error,
+                "NO METRICS: cannot listen; choose another [daemon] metrics_listen, or see who \
+                 listens there: ss -ltnp"
+            );
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    let format = Format::negotiate(accept.unwrap_or_default());
+    match scrape(shared, format).await {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
+        Err(error) => {
+            tracing::error!("metrics: {error:#}");
+            let text = format!("{error:#}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        }
+    }
+}
+
+async fn scrape(shared: Arc<Shared>, format: Format) -> anyhow::Result<String> {
+    let links = netlink::links().await?;
+    // Millions of cells are counted: beside the loop's thread.
+    let families =
+        tokio::task::spawn_blocking(move || collect(&shared, &links, unix_now())).await??;
+    Ok(encode(&families, format))
+}
