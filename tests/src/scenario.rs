@@ -3,7 +3,7 @@
 use crate::frame::{self, V4, V6, flags};
 use crate::oracle::Context;
 use crate::random::Random;
-use filter_user::config::policy::Policy;
+use filter_user::config::policy::{Policy, Transport};
 use filter_user::config::{HostFacts, load_from};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -218,6 +218,33 @@ pub fn context(random: &mut Random, policy: &Policy) -> Context {
     context.allows = exceptions(random);
     context.is_bypassed = random.one_in(12);
     context
+}
+
+/// A packet that opens a connection, or might, at one of the policy's services: the same few
+/// sources come again and again, so that rates bind.
+pub fn visit(random: &mut Random, policy: &Policy) -> Vec<u8> {
+    let service = &policy.services[random.below(policy.services.len())];
+    let ports = &service.ports[random.below(service.ports.len())];
+    let port = if ports.first == ports.last {
+        ports.first
+    } else {
+        8001
+    };
+    let (protocol, payload) = match ports.transport {
+        Transport::Tcp => {
+            let set = random.pick(&[flags::SYN, flags::SYN, flags::SYN, flags::ACK]);
+            (6, frame::tcp(port, set))
+        }
+        Transport::Udp => (17, frame::udp(port, b"a question")),
+        Transport::Quic => (17, frame::udp(port, &frame::quic(0xc0, 1, 1200))),
+    };
+    if random.one_in(2) {
+        let source = Ipv4Addr::new(10, 0, 0, 250 + random.below(2) as u8);
+        V4::new(source, HOST[0].parse().expect("IPv4"), protocol).frame(&payload)
+    } else {
+        let source = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, random.below(2) as u16);
+        V6::new(source, HOST[2].parse().expect("IPv6"), protocol).frame(&payload)
+    }
 }
 
 /// A frame: mostly sound, sometimes not.

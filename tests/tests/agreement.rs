@@ -114,10 +114,14 @@ impl Run {
     }
 
     fn next(&mut self) -> Vec<u8> {
-        if self.random.one_in(3) {
+        if self.random.one_in(4) {
             self.context.now_ns += STEP_NS * self.random.below(400) as u64;
         }
-        scenario::frame(&mut self.random)
+        if self.random.one_in(2) {
+            scenario::visit(&mut self.random, &self.policy)
+        } else {
+            scenario::frame(&mut self.random)
+        }
     }
 
     fn describe(&self, seed: u64, frame: &[u8]) -> String {
