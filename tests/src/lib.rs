@@ -1,5 +1,7 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
 pub mod daemon;
+pub mod exceptions;
+pub mod fixtures;
 pub mod frame;
 pub mod host;
 pub mod kernel;

@@ -1,13 +1,12 @@
 //! `decide` against the naive oracle: on the host, and in the kernel.
 
+use edge_filter_tests::exceptions::{Exception, latest, worth};
 use edge_filter_tests::host::Host;
 use edge_filter_tests::kernel::Tested;
 use edge_filter_tests::oracle::{Context, Oracle, Verdict};
 use edge_filter_tests::random::Random;
 use edge_filter_tests::scenario;
-use filter_common::addr::{Scope, SourceKey};
 use filter_common::policy::UNKNOWN_INTERFACE;
-use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
 use filter_common::verdict::Outcome;
 use filter_user::compile::{Generation, Ids, compile};
 use std::net::IpAddr;
@@ -21,56 +20,12 @@ const STEP_NS: u64 = 256_000;
 /// A rate of the oracle's is refilled long before.
 const AGES_NS: u64 = STEP_NS * 4_000_000;
 
-type Exception = (IpAddr, u8, Option<usize>, u64);
-
-fn keys((address, length, service, _): &Exception, is_allow: bool) -> Vec<SourceKey> {
-    let scope = service.map_or(Scope::All, |at| Scope::Service(at as u8));
-    let mut scopes = vec![scope];
-    if is_allow && service.is_some() {
-        scopes.push(Scope::Any);
-    }
-    let key = |scope| match address {
-        IpAddr::V4(address) => SourceKey::v4(address.to_bits(), scope),
-        IpAddr::V6(address) => {
-            let bits = address.to_bits();
-            let (upper, lower) = ((bits >> 64) as u64, bits as u64);
-            if *length == 64 {
-                SourceKey::v6_64(upper, scope)
-            } else {
-                SourceKey::v6(upper, lower, scope)
-            }
-        }
+/// With services by number, which these policies have in order.
+fn numbered(exceptions: &[(IpAddr, u8, Option<usize>, u64)]) -> Vec<Exception> {
+    let numbered = |(address, length, service, expiry): &(IpAddr, u8, Option<usize>, u64)| {
+        (*address, *length, service.map(|at| at as u8), *expiry)
     };
-    scopes.into_iter().map(key).collect()
-}
-
-/// Expiry by key; of several the latest.
-fn latest(exceptions: &[Exception], is_allow: bool) -> Vec<(SourceKey, u64)> {
-    let mut all: Vec<(SourceKey, u64)> = Vec::new();
-    for exception in exceptions {
-        for key in keys(exception, is_allow) {
-            match all.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, expiry)) => *expiry = exception.3.max(*expiry),
-                None => all.push((key, exception.3)),
-            }
-        }
-    }
-    all
-}
-
-/// What is worth looking up.
-fn worth(context: &Context) -> u64 {
-    let of = |(address, length, ..): &Exception| match (address, length) {
-        (IpAddr::V4(_), _) => BANS_V4,
-        (_, 128) => BANS_V6,
-        _ => BANS_V6_64,
-    };
-    let bans = context.bans.iter().map(of).fold(0, |all, one| all | one);
-    if context.allows.is_empty() {
-        bans
-    } else {
-        bans | ALLOWS
-    }
+    exceptions.iter().map(numbered).collect()
 }
 
 fn verdict(outcome: Outcome, service: Option<u8>) -> Verdict {
@@ -109,6 +64,14 @@ impl Run {
         }
     }
 
+    fn bans(&self) -> Vec<Exception> {
+        numbered(&self.context.bans)
+    }
+
+    fn allows(&self) -> Vec<Exception> {
+        numbered(&self.context.allows)
+    }
+
     fn slot(&self) -> Option<u32> {
         self.context.interface.map(|at| at as u32)
     }
@@ -139,10 +102,10 @@ fn the_host_agrees_with_the_oracle() {
         let mut run = Run::new(seed, AGES_NS);
         let mut host = Host::default();
         host.interface = run.slot().unwrap_or(UNKNOWN_INTERFACE);
-        host.exceptions = worth(&run.context);
+        host.exceptions = worth(&run.bans(), &run.allows());
         host.is_bypassed = run.context.is_bypassed;
-        host.bans = latest(&run.context.bans, false).into_iter().collect();
-        host.allows = latest(&run.context.allows, true).into_iter().collect();
+        host.bans = latest(&run.bans(), false).into_iter().collect();
+        host.allows = latest(&run.allows(), true).into_iter().collect();
         let mut oracle = Oracle::default();
         for _ in 0..HOST.1 {
             let frame = run.next();
@@ -174,10 +137,10 @@ fn the_kernel_agrees_with_the_oracle() {
         } else {
             0
         };
-        tested.set_exceptions(bypass, worth(&run.context));
+        tested.set_exceptions(bypass, worth(&run.bans(), &run.allows()));
         let exceptions = [
-            ("BANS", latest(&run.context.bans, false)),
-            ("ALLOWS", latest(&run.context.allows, true)),
+            ("BANS", latest(&run.bans(), false)),
+            ("ALLOWS", latest(&run.allows(), true)),
         ];
         for (map, entries) in &exceptions {
             for (key, expiry) in entries {
