@@ -50,6 +50,47 @@ fn a_service_of_one_interface_leaves_the_other_alone() {
 }
 
 #[test]
+fn generic_mode_filters_too() {
+    let net = Net::new();
+    let generic = ONE.replace("name = \"s0\"", "name = \"s0\"\nattach_mode = \"generic\"");
+    let host = Host::start_with(&net.server, &generic);
+    let labels = [("device", "s0"), ("mode", "generic")];
+    assert_eq!(host.metrics().value("edge_filter_attached", &labels), 1.0);
+    let server = (WIRE.server(false), PORT);
+    let _tcp = Echo::tcp(&net.server, server);
+    net.client.run(|| {
+        let ask = |source, wait| ask_tcp(WIRE.client(source, false), server.into(), 5000, wait);
+        assert_eq!(ask(10, PATIENCE), Answer::Served);
+        assert_eq!(ask(11, SILENCE), Answer::Silence);
+    });
+}
+
+#[test]
+fn an_interface_that_appears_later_is_attached() {
+    let net = Net::new();
+    let two = format!("[[interface]]\nname = \"s1\"\n{ONE}");
+    let mut host = Host::new(&net.server);
+    host.write_config(&two);
+    host.start();
+    let attached = |device| {
+        host.metrics()
+            .sum("edge_filter_attached", &[("device", device)])
+    };
+    assert_eq!((attached("s0"), attached("s1")), (1.0, 0.0));
+    net.join(Wire(1), 1500);
+    wait::until("the new interface to be attached", || {
+        (attached("s1") == 1.0).then_some(())
+    });
+    let server = (Wire(1).server(false), PORT);
+    let _tcp = Echo::tcp(&net.server, server);
+    net.client.run(|| {
+        let ask = |source, wait| ask_tcp(Wire(1).client(source, false), server.into(), 10, wait);
+        assert_eq!(ask(10, PATIENCE), Answer::Served);
+        assert_eq!(ask(11, SILENCE), Answer::Silence);
+    });
+}
+
+#[test]
 fn an_interface_that_vanishes_and_returns_is_attached_again() {
     let net = Net::new();
     let host = Host::start_with(&net.server, ONE);

@@ -3,7 +3,7 @@
 use edge_filter_tests::daemon::{Daemon, Host, binary};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::Barrage;
-use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
+use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp, connect, exchange};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 use serde_json::Value;
 use std::time::Duration;
@@ -27,6 +27,13 @@ fn killing_and_restarting_changes_nothing_for_packets() {
     let net = Net::new();
     let mut host = Host::start_with(&net.server, &traffic::policy(false));
     let barrage = Barrage::start(&net, traffic::probes());
+    // And a connection that is established all the while.
+    let server = (WIRE.server(false), traffic::CONNECTIONS);
+    let _tcp = Echo::tcp(&net.server, server);
+    let mut stream = net.client.run(|| {
+        connect(WIRE.client(12, false), server.into(), PATIENCE)
+            .unwrap_or_else(|answer| panic!("not served: {answer:?}"))
+    });
     let mut counted = Counted::default();
     for is_killed in [true, true, false, true, false] {
         more_rounds(&barrage);
@@ -39,8 +46,10 @@ fn killing_and_restarting_changes_nothing_for_packets() {
         more_rounds(&barrage);
         // The daemon is dead: read from the pinned maps.
         counted.grows(&host);
+        exchange(&mut stream, 5000);
         host.start();
         counted.grows(&host);
+        exchange(&mut stream, 5000);
     }
     more_rounds(&barrage);
     let rounds = barrage.finish();

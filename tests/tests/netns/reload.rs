@@ -8,7 +8,7 @@ use edge_filter_tests::daemon::Host;
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::{Barrage, Expect, Probe};
 use edge_filter_tests::netns::frames::Flow;
-use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
+use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp, connect, exchange};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 use rustix::process::Signal;
 
@@ -71,6 +71,30 @@ fn the_command_puts_a_new_policy_in_force_and_names_its_generation() {
     assert_eq!(ask(&net, 10, SILENCE), Answer::Silence);
     assert!(generation() > before);
     assert!(printed.contains(char::is_numeric), "{printed}");
+}
+
+#[test]
+fn a_source_that_is_removed_loses_its_connections() {
+    let net = Net::new();
+    let host = start(&net, "10.77.0.10");
+    let server = (WIRE.server(false), PORT);
+    let _tcp = Echo::tcp(&net.server, server);
+    let [mut removed, mut kept] = [10, 15].map(|source| {
+        net.client.run(|| {
+            connect(WIRE.client(source, false), server.into(), PATIENCE)
+                .unwrap_or_else(|answer| panic!("{source}: {answer:?}"))
+        })
+    });
+    exchange(&mut removed, 100);
+    exchange(&mut kept, 100);
+    host.reload_with(&policy("10.77.0.11"));
+    exchange(&mut kept, 100);
+    removed.write_all(b"lost").expect("it is only queued");
+    removed
+        .set_read_timeout(Some(SILENCE))
+        .expect("the timeout is not zero");
+    let error = std::io::Read::read(&mut removed, &mut [0; 8]).expect_err("nothing comes back");
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]

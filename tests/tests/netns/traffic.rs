@@ -15,6 +15,9 @@ pub const PASSING: u64 = 4;
 /// Probes of one round that do not, counted as `not_allowed`.
 pub const DROPPED: u64 = 6;
 
+/// A port of a service that is the same in both, open to host 12 over IPv4.
+pub const CONNECTIONS: u16 = 3000;
+
 /// One of the two policies.
 pub fn policy(is_second: bool) -> String {
     let (alpha, beta) = (("1000", "first"), ("2000", "second"));
@@ -43,6 +46,11 @@ allow = ["{}"]
 name = "beta"
 ports = ["{}/tcp"]
 allow = ["{}"]
+
+[[service]]
+name = "gamma"
+ports = ["{CONNECTIONS}/tcp"]
+allow = ["10.77.0.12"]
 "#,
         alpha.0, alpha.1, beta.0, beta.1
     )
