@@ -14,7 +14,7 @@ const POLICY: &str = r#"
 name = "s0"
 
 [prefix_list.customers]
-prefixes = ["10.77.0.10", "fd77::a", "fd77::b"]
+prefixes = ["10.77.0.10", "fd77::a", "fd77::c"]
 
 [[service]]
 name = "api"
