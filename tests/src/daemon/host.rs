@@ -198,12 +198,14 @@ tracked_sources = 16384
         (header.to_ascii_lowercase(), body.into())
     }
 
-    /// What is pinned, by path.
+    /// What is pinned, by path, the folder itself included.
     pub fn pins(&self) -> Vec<PathBuf> {
-        let folder = self.path("bpf");
-        let mut pins = self.namespace.run(|| walk(&folder));
-        pins.sort();
-        pins
+        // The kernel may have put files of its own into the root of a bpffs.
+        let folder = self.pin_path();
+        self.namespace.run(|| match folder.exists() {
+            true => walk(&folder).into_iter().chain([folder]).collect(),
+            false => Vec::new(),
+        })
     }
 
     /// What the daemon has logged, in all its runs.

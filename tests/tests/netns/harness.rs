@@ -6,7 +6,7 @@ use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp, ask_udp, ping};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 use edge_filter_tests::netns::{Net, Wire};
 
-const WIRE: Wire = Wire(0);
+use crate::WIRE;
 
 #[test]
 fn sockets_reach_each_other_over_the_wire() {

@@ -1,3 +1,25 @@
 //! The real binary in network namespaces, with real sockets and crafted frames.
 
+mod access;
+mod addresses;
+mod flood;
+mod frames;
 mod harness;
+mod interfaces;
+mod life;
+mod metrics;
+mod monitor;
+mod rates;
+mod reload;
+mod reload_traffic;
+mod traffic;
+mod unlisted;
+
+use edge_filter_tests::netns::Wire;
+
+/// The only wire of most tests.
+const WIRE: Wire = Wire(0);
+/// The service of most tests.
+const PORT: u16 = 7000;
+/// IPv4, then IPv6.
+const FAMILIES: [bool; 2] = [false, true];
