@@ -92,7 +92,7 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
 /// Replaces a JSON file in one step.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StateError> {
     let text = serde_json::to_vec_pretty(value).map_err(|source| StateError::Content {
         path: path.to_path_buf(),

@@ -209,8 +209,11 @@ mod tests {
         assert!(text.ends_with("\n# EOF\n"));
     }
 
+    /// Name, labels, value.
+    type Parsed = (String, Vec<(String, String)>, f64);
+
     /// A reader of both formats, written from the specifications: names, then labels and values.
-    fn parse(text: &str) -> Vec<(String, Vec<(String, String)>, f64)> {
+    fn parse(text: &str) -> Vec<Parsed> {
         let mut samples = Vec::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let name_end = line.find(['{', ' ']).expect("a name");
