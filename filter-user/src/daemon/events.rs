@@ -163,7 +163,8 @@ impl Daemon {
             Request::Reload { force } => {
                 self.is_forced |= force;
                 self.waiting.push(answer);
-                self.request_reload();
+                let files = Fingerprint::take(&self.files);
+                self.schedule.demand(Instant::now(), files);
                 return flow;
             }
             Request::Status {} => match netlink::links().await {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const SETTLED: Duration = Duration::from_millis(200);
 /// Files that never rest are loaded all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two reloads.
+/// Between two reloads that nobody waits for.
 const PACE: Duration = Duration::from_secs(1);
 
 /// What to do now.
@@ -34,6 +34,7 @@ struct Pending {
     since: Instant,
     unchanged_since: Instant,
     seen: Fingerprint,
+    is_awaited: bool,
 }
 
 impl Schedule {
@@ -45,7 +46,16 @@ impl Schedule {
                 since: now,
                 unchanged_since: now,
                 seen: files,
+                is_awaited: false,
             });
+        }
+    }
+
+    /// An operator waits for it, and so says that the files are finished: due at once.
+    pub fn demand(&mut self, now: Instant, files: Fingerprint) {
+        self.request(now, files);
+        if let Some(pending) = &mut self.pending {
+            pending.is_awaited = true;
         }
     }
 
@@ -67,6 +77,7 @@ impl Schedule {
         let settled = pending.unchanged_since + SETTLED;
         let settled = settled.min(pending.since + PATIENCE);
         let due = match self.last_reload {
+            _ if pending.is_awaited => now,
             Some(last) => settled.max(last + PACE),
             None => settled,
         };
@@ -127,5 +138,17 @@ mod tests {
         let wait = Step::Wait(ms(start, 1200));
         assert_eq!(schedule.step(ms(start, 700), || files(2)), wait);
         assert_eq!(schedule.step(ms(start, 1200), || files(2)), Step::Reload);
+    }
+
+    #[test]
+    fn an_operator_does_not_wait() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        for n in 0..3 {
+            schedule.request(ms(start, n), files(n));
+            schedule.demand(ms(start, n), files(n));
+            assert_eq!(schedule.step(ms(start, n), || files(n)), Step::Reload);
+            assert_eq!(schedule.step(ms(start, n), || files(n)), Step::Idle);
+        }
     }
 }

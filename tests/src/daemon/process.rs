@@ -6,6 +6,9 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
@@ -19,7 +22,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A process that is killed when this is dropped.
 pub struct Daemon {
     child: Child,
-    notify: UnixDatagram,
+    notifications: Receiver<String>,
+    /// Dropped to end the thread that reads them.
+    _reading: Arc<()>,
 }
 
 impl Daemon {
@@ -59,9 +64,11 @@ impl Daemon {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        let reading = Arc::new(());
         Self {
             child,
-            notify: socket,
+            notifications: read(socket, Arc::downgrade(&reading)),
+            _reading: reading,
         }
     }
 
@@ -84,12 +91,7 @@ impl Daemon {
 
     /// The next message to the service manager, if one comes soon.
     pub fn notification(&self) -> Option<String> {
-        let mut buffer = [0; 4096];
-        match self.notify.recv(&mut buffer) {
-            Ok(length) => Some(String::from_utf8_lossy(&buffer[..length]).into_owned()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-            Err(error) => panic!("no notifications: {error}"),
-        }
+        self.notifications.recv_timeout(LOOK).ok()
     }
 
     /// The exit status, once it has ended.
@@ -108,7 +110,7 @@ impl Daemon {
                 return status;
             }
             assert!(Instant::now() < deadline, "the daemon does not end");
-            std::thread::sleep(LOOK);
+            thread::sleep(LOOK);
         }
     }
 
@@ -124,4 +126,24 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Takes in messages as a service manager does: a socket that nobody reads holds ten of them, and
+/// then holds up the daemon.
+fn read(socket: UnixDatagram, reading: Weak<()>) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while reading.strong_count() > 0 {
+            match socket.recv(&mut buffer) {
+                Ok(length) => {
+                    // Who no longer listens does not mind.
+                    let _ = sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("no notifications: {error}"),
+            }
+        }
+    });
+    receiver
 }
