@@ -2,6 +2,7 @@
 
 use crate::packet::Packet;
 use crate::parse::{Parsed, Segment, parse};
+use crate::stages::service::Opens;
 use crate::stages::{access, ban, fragment, rate, reply, service};
 use crate::tables::Tables;
 use filter_common::policy::{ClassEntry, UNLISTED_PASS};
@@ -66,8 +67,11 @@ where
     let port = service::port(tables.fixed(), segment);
     let listed = service::resolve(tables, port, segment)?;
     let opens = match service::opens(packet, listed, segment) {
-        Ok(opens) => opens,
-        Err(service) => return Some(service::judged(tables, service, Outcome::SERVICE_MALFORMED)),
+        Opens::Known(cost) => cost,
+        Opens::ShortInitial(service) => {
+            return Some(service::judged(tables, service, Outcome::SERVICE_MALFORMED));
+        }
+        Opens::Hidden => return Some(Decision::general(Outcome::FRAGMENT)),
     };
     let service = listed.service();
     if service.is_none() && !port.is_management() {

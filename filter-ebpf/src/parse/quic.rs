@@ -22,6 +22,9 @@ pub enum Quic {
     Initial,
     /// It would, but no client sends it so short.
     ShortInitial,
+    /// A first fragment that ends before the header does. QUIC is never fragmented (RFC 9000
+    /// s. 14); this would hide an Initial from its rate.
+    Hidden,
 }
 
 /// Looks at the payload from `at` on; `end` is where the IP packet ends.
@@ -31,7 +34,7 @@ pub fn classify<P: Packet + ?Sized>(packet: &P, at: usize, length: usize, end: u
         return Quic::Other;
     }
     let Some(header) = packet.load_within::<5>(at, end) else {
-        return Quic::Other;
+        return Quic::Hidden;
     };
     if header[0] & LONG_HEADER == 0 {
         return Quic::Other;

@@ -38,29 +38,36 @@ pub fn resolve<T: Tables>(tables: &T, port: PortEntry, segment: &Segment) -> Opt
     group_entry(fixed, tables, group, tables.interface(), address)
 }
 
-/// What opening a connection costs, if the segment does. An error names the service whose
-/// `quic` port got an Initial too short to be one (row 2).
+/// Whether a segment opens a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opens {
+    /// What that costs, if it does.
+    Known(Option<Cost>),
+    /// An Initial too short to be one, on a `quic` port of this service (row 2).
+    ShortInitial(u8),
+    /// A fragment that hides it (row 3).
+    Hidden,
+}
+
+/// Looks at the transport header, and on a `quic` port at what follows.
 #[inline(always)]
-pub fn opens<P: Packet + ?Sized>(
-    packet: &P,
-    entry: GroupEntry,
-    segment: &Segment,
-) -> Result<Option<Cost>, u8> {
+pub fn opens<P: Packet + ?Sized>(packet: &P, entry: GroupEntry, segment: &Segment) -> Opens {
     match segment.transport {
-        Transport::Tcp { opens: true } => Ok(Some(Cost::Whole)),
-        Transport::Tcp { opens: false } => Ok(None),
+        Transport::Tcp { opens: true } => Opens::Known(Some(Cost::Whole)),
+        Transport::Tcp { opens: false } => Opens::Known(None),
         Transport::Udp {
             payload,
             payload_length,
             end,
         } => {
             let Some(service) = entry.service().filter(|_| entry.is_quic()) else {
-                return Ok(None);
+                return Opens::Known(None);
             };
             match quic::classify(packet, payload, payload_length, end) {
-                Quic::Other => Ok(None),
-                Quic::Initial => Ok(Some(Cost::Quarter)),
-                Quic::ShortInitial => Err(service),
+                Quic::Other => Opens::Known(None),
+                Quic::Initial => Opens::Known(Some(Cost::Quarter)),
+                Quic::ShortInitial => Opens::ShortInitial(service),
+                Quic::Hidden => Opens::Hidden,
             }
         }
     }

@@ -105,13 +105,17 @@ impl Oracle {
             .services
             .iter()
             .position(|service| lists(service, context, &datagram));
-        let quic = found.is_some_and(|at| {
-            let ports = &policy.services[at].ports;
-            ports
-                .iter()
-                .any(|p| p.transport == Transport::Quic && within(p, datagram.port))
-        });
-        let initial = !datagram.is_tcp && quic && datagram.quic_initial;
+        let quic = !datagram.is_tcp
+            && found.is_some_and(|at| {
+                let ports = &policy.services[at].ports;
+                ports
+                    .iter()
+                    .any(|p| p.transport == Transport::Quic && within(p, datagram.port))
+            });
+        if quic && datagram.quic_hidden {
+            return general("fragment", true);
+        }
+        let initial = quic && datagram.quic_initial;
         if let Some(service) = found.filter(|_| initial && datagram.payload_length < 1200) {
             return of_service(policy, service, "malformed", true);
         }

@@ -24,6 +24,8 @@ pub(super) struct Datagram {
     pub payload_length: usize,
     /// A QUIC long header that opens a connection.
     pub quic_initial: bool,
+    /// A first fragment that ends before QUIC's header does.
+    pub quic_hidden: bool,
 }
 
 pub(super) fn parse(frame: &[u8]) -> Carried {
@@ -165,6 +167,7 @@ fn transport(
                 is_syn: syn && !ack,
                 payload_length: 0,
                 quic_initial: false,
+                quic_hidden: false,
             }))
         }
         (17, v4) => {
@@ -200,6 +203,7 @@ fn transport(
                 is_syn: false,
                 payload_length: length - 8,
                 quic_initial,
+                quic_hidden: quic.len() < 5 && length - 8 >= 5,
             }))
         }
         (1 | 2, true) | (58, false) => Some(Carried::Icmp),
