@@ -36,11 +36,11 @@ pub enum StateError {
     },
     /// Another daemon runs.
     #[error(
-        "another edge-filter daemon (pid {holder}) runs for {pin_path}: only one may; to reload \
-         it: edge-filter reload; to stop it: kill {holder}"
+        "another edge-filter daemon ({holder}) runs for {pin_path}: only one may; to reload it: \
+         edge-filter reload; to stop it: systemctl stop edge-filter, or kill it"
     )]
     Locked {
-        /// Its process id, as it wrote it down.
+        /// Its process id, as it wrote it down, or what else is known of it.
         holder: String,
         /// What both want.
         pin_path: PathBuf,
@@ -122,6 +122,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateErr
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    pins: Option<File>,
 }
 
 impl Lock {
@@ -153,7 +154,10 @@ impl Lock {
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim();
                 return Err(StateError::Locked {
-                    holder: if holder.is_empty() { "?" } else { holder }.into(),
+                    holder: match holder {
+                        "" => "just starting".into(),
+                        pid => format!("pid {pid}"),
+                    },
                     pin_path: pin_path.to_path_buf(),
                 });
             }
@@ -163,7 +167,33 @@ impl Lock {
         file.set_len(0)
             .and_then(|()| file.write_all(pid.as_bytes()))
             .map_err(fail("writing"))?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            _file: file,
+            pins: None,
+        })
+    }
+
+    /// Takes the pin path's folder as well, and makes it where it is missing: a daemon with
+    /// another state directory would otherwise not be noticed.
+    ///
+    /// # Errors
+    /// Another daemon holds it, or the folder cannot be opened.
+    pub fn take_pins(&mut self, pin_path: &Path) -> Result<(), StateError> {
+        let fail = |doing| move |source| StateError::file(pin_path, doing, source);
+        fs::create_dir_all(pin_path).map_err(fail("making the folder"))?;
+        let folder = File::open(pin_path).map_err(fail("opening the folder"))?;
+        match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(StateError::Locked {
+                    holder: "with another state_directory".into(),
+                    pin_path: pin_path.to_path_buf(),
+                });
+            }
+            Err(error) => return Err(fail("locking")(error.into())),
+        }
+        self.pins = Some(folder);
+        Ok(())
     }
 }
 

@@ -59,7 +59,8 @@ impl Daemon {
                 () = files.notified() => self.look_at_files(),
                 Some(asked) = self.requests.recv() => {
                     if self.answer(asked).await.is_break() {
-                        break;
+                        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+                        return Ok(());
                     }
                 }
                 changed = next(&mut changes) => {
@@ -173,7 +174,9 @@ impl Daemon {
             },
             Request::Unload { device: None } => match self.kernel.folder.unload() {
                 Ok(interfaces) => {
-                    tracing::warn!("unloaded on request: NOTHING IS FILTERED any more");
+                    tracing::warn!(
+                        "unloaded on request: NOTHING IS FILTERED any more; the daemon stops"
+                    );
                     flow = std::ops::ControlFlow::Break(());
                     Answer::Unloaded { interfaces }
                 }

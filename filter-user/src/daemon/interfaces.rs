@@ -191,9 +191,12 @@ impl Interfaces {
     }
 }
 
-/// An error with its causes.
+/// An error with its causes, without the name of the interface, which stands beside it.
 fn message(error: &KernelError) -> String {
-    let mut text = error.to_string();
+    let mut text = match error {
+        KernelError::Attach { what, .. } => what.clone(),
+        error => error.to_string(),
+    };
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         text = format!("{text}: {cause}");

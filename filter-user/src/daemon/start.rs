@@ -37,7 +37,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     let locations = Locations::find(paths, None);
     let warnings = environment::check(&locations.pin_path).map_err(anyhow::Error::from)?;
     state_directory::create(&locations.state_directory).map_err(anyhow::Error::from)?;
-    let lock =
+    let mut lock =
         Lock::take(&locations.state_directory, &locations.pin_path).map_err(anyhow::Error::from)?;
     let config = std::path::absolute(&paths.config)
         .with_context(|| format!("{}: no such path", paths.config.display()))?;
@@ -71,6 +71,8 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     }
     report_warnings(&first.loaded);
 
+    lock.take_pins(&settings.pin_path)
+        .map_err(anyhow::Error::from)?;
     let kernel = Kernel::open(
         OBJECT,
         &Options {

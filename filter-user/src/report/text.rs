@@ -82,8 +82,14 @@ impl fmt::Display for InterfaceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.device)?;
         match (self.mode.as_str(), self.is_present) {
-            ("none", false) => write!(f, "NOT FILTERED: there is no such interface")?,
-            ("none", true) => write!(f, "NOT FILTERED")?,
+            ("none", is_present) => {
+                write!(f, "NOT FILTERED")?;
+                match &self.problem {
+                    Some(problem) => write!(f, ": {problem}")?,
+                    None if !is_present => write!(f, ": there is no such interface")?,
+                    None => {}
+                }
+            }
             (mode, _) => write!(f, "attached, {mode}")?,
         }
         if let Some(since) = self.attached_since {
@@ -94,9 +100,6 @@ impl fmt::Display for InterfaceStatus {
         }
         if !self.is_configured {
             write!(f, ", not in the policy")?;
-        }
-        if let Some(problem) = &self.problem {
-            write!(f, "; {problem}")?;
         }
         Ok(())
     }
