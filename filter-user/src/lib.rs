@@ -13,6 +13,7 @@ pub mod last_good;
 pub mod locations;
 pub mod log;
 pub mod metrics;
+pub mod offline;
 pub mod report;
 pub mod shrink;
 pub mod state_directory;

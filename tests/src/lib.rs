@@ -3,7 +3,6 @@ pub mod daemon;
 pub mod exceptions;
 pub mod fixtures;
 pub mod frame;
-pub mod host;
 pub mod kernel;
 pub mod netns;
 pub mod oracle;

@@ -1,7 +1,6 @@
 //! `decide` against the naive oracle: on the host, and in the kernel.
 
 use edge_filter_tests::exceptions::{Exception, latest, worth};
-use edge_filter_tests::host::Host;
 use edge_filter_tests::kernel::Tested;
 use edge_filter_tests::oracle::{Context, Oracle, Verdict};
 use edge_filter_tests::random::Random;
@@ -9,6 +8,7 @@ use edge_filter_tests::scenario;
 use filter_common::policy::UNKNOWN_INTERFACE;
 use filter_common::verdict::Outcome;
 use filter_user::compile::{Generation, Ids, compile};
+use filter_user::offline::Host;
 use std::net::IpAddr;
 
 /// Policies, and packets under each.

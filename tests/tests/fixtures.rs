@@ -2,12 +2,12 @@
 
 use edge_filter_tests::exceptions::{latest, worth};
 use edge_filter_tests::fixtures::{Fixture, SERVICES, Unlisted, all, config};
-use edge_filter_tests::host::Host;
 use edge_filter_tests::kernel::Tested;
 use filter_common::policy::UNKNOWN_INTERFACE;
 use filter_common::verdict::Outcome;
 use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::{HostFacts, load_from};
+use filter_user::offline::Host;
 use std::path::Path;
 
 /// Longer than any rate of the table takes to refill, and a whole number of both clocks' units.

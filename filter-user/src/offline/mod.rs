@@ -1,5 +1,9 @@
 //! The tables of one packet in ordinary memory: the same `decide` as in the kernel, on the host.
+//! What the guard, `explain --config` and the tests ask.
 
+#![forbid(unsafe_code)]
+
+use crate::compile::Generation;
 use filter_common::addr::SourceKey;
 use filter_common::gcra::Kind;
 use filter_common::policy::{Fixed, Page, Pages};
@@ -8,12 +12,11 @@ use filter_common::state::State;
 use filter_common::verdict::{Decision, Note};
 use filter_ebpf::Tables;
 use filter_ebpf::tables::{Ends, UdpSocket};
-use filter_user::compile::Generation;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 
-/// Sets of each table of sources: far more than a test has sources.
+/// Sets of each table of sources: far more than anybody asks about at once.
 const SETS: usize = 1 << 12;
 
 /// Everything beside a generation that a packet may meet.
