@@ -2,8 +2,10 @@
 
 mod access;
 mod addresses;
+mod apply;
 mod flood;
 mod frames;
+mod guard;
 mod harness;
 mod interfaces;
 mod life;
