@@ -8,7 +8,7 @@ use crate::sources::Seed;
 use crate::state::State;
 use core::mem::{align_of, offset_of, size_of};
 
-const _: () = assert!(crate::version::ABI_VERSION == 1);
+const _: () = assert!(crate::version::ABI_VERSION == 1 || cfg!(feature = "next-abi"));
 const _: () = assert!(size_of::<Page>() == 1 << 18);
 const _: () = assert!(size_of::<Group>() == 4096);
 const _: () = assert!(size_of::<Rate>() == 16);

@@ -1,5 +1,7 @@
 //! `cargo xtask build`: the packet program first, then the binary that carries it.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 
 use crate::bpf_object::{self, Variant};
@@ -31,6 +33,26 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 pub fn everything(workspace: &Workspace) -> Result<()> {
     objects(workspace)?;
     binary(workspace)
+}
+
+/// Builds the binary as if of the next ABI, for tests of upgrades.
+pub fn next_abi(workspace: &Workspace) -> Result<()> {
+    command::run(command::cargo(workspace.root()).args([
+        "build",
+        "--package",
+        "filter-user",
+        "--bin",
+        "edge-filter",
+        "--features",
+        "next-abi",
+    ]))
+    .context("cannot build edge-filter with another ABI")?;
+    // Cargo will put the ordinary one in its place.
+    let built = workspace.target().join("debug/edge-filter");
+    let kept = workspace.edge_filter_next_abi();
+    fs::copy(&built, &kept)
+        .with_context(|| format!("cannot copy {} to {}", built.display(), kept.display()))?;
+    Ok(())
 }
 
 fn objects(workspace: &Workspace) -> Result<()> {

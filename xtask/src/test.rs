@@ -29,6 +29,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     environment::check()?;
     setup::ensure(workspace, Needs::Namespaces)?;
     build::everything(workspace)?;
+    build::next_abi(workspace)?;
     say("building and running the tests (some minutes the first time)");
     command::run(
         command::cargo(workspace.root())
@@ -37,6 +38,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             .args(&options.arguments)
             .args(&options.filter)
             .env("EDGE_FILTER_BIN", workspace.edge_filter())
+            .env("EDGE_FILTER_NEXT_BIN", workspace.edge_filter_next_abi())
             .env("EDGE_FILTER_OBJECT_DIR", workspace.objects()),
     )
     .context("not every test passed")

@@ -61,6 +61,11 @@ impl Workspace {
         self.root.join("target/bpf")
     }
 
+    /// The `edge-filter` binary that calls itself the next ABI's.
+    pub fn edge_filter_next_abi(&self) -> PathBuf {
+        self.target.join("debug/edge-filter-next-abi")
+    }
+
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
         self.target.join("release/edge-filter")

@@ -16,6 +16,7 @@ mod resume;
 mod rollback;
 mod shared;
 mod start;
+mod upgrade;
 
 pub use prepare::beyond_capacity;
 pub use shared::{Reloads, Shared, View, unix_now};
@@ -25,6 +26,7 @@ use crate::applied::Applied;
 use crate::config::policy::{self, Policy};
 use crate::control::{Answer, Asked};
 use crate::kernel::Kernel;
+use crate::kernel::upgrade::Other;
 use crate::state_directory::Lock;
 use crate::watch::{Fingerprint, Schedule, Watcher};
 use interfaces::Interfaces;
@@ -63,6 +65,8 @@ pub struct Daemon {
     /// Who waits for the next reload, and whether one of them forces it.
     waiting: Vec<oneshot::Sender<Answer>>,
     is_forced: bool,
+    /// The pins of another ABI, until its links are taken over and its counts read.
+    other: Option<Other>,
     requests: mpsc::Receiver<Asked>,
     /// Until when systemd waits for interfaces; `None` once it was told.
     ready_until: Option<Instant>,

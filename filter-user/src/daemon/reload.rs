@@ -154,6 +154,7 @@ impl Daemon {
         }
         self.slots = ids.interfaces;
         self.policy = Arc::new(loaded.policy.clone());
+        self.take_links()?;
         self.sync(links)?;
         self.write_down();
         Ok(loaded)

@@ -6,6 +6,7 @@ use super::interfaces::Interfaces;
 use super::prepare::{prepare, text_hash};
 use super::resume::{self, Resumed};
 use super::shared::{Shared, View, unix_now};
+use super::upgrade;
 use crate::applied::Applied;
 use crate::cli::{PathOptions, RunOptions};
 use crate::commands::Failure;
@@ -53,9 +54,15 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         None => Vec::new(),
     };
     let is_adopted = existing.is_some();
+    let other = upgrade::look(&locations.pin_path, is_adopted)?;
     let active = existing.as_ref().map(|pins| pins.state.active());
     drop(existing);
-    let book = book(&locations, is_adopted, &counted);
+    let is_counting = is_adopted || other.is_some();
+    let counted = match &other {
+        Some(other) if !is_adopted => other.counted().map_err(anyhow::Error::from)?,
+        _ => counted,
+    };
+    let book = book(&locations, is_counting, &counted);
     let resumed = resume::applied(&locations, active.unwrap_or(Active::from_word(0)), &config);
     let first = match &resumed {
         Resumed::Pending { candidate, .. } => First::Pending(candidate.policy.clone()),
@@ -116,6 +123,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         applied: None,
         candidate: None,
         is_deferred: false,
+        other,
         settings,
         config,
         watcher: None,
@@ -130,7 +138,11 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     };
     if let Err(error) = daemon.first(first, resumed, &host).await {
         // What was not there before must not stay half done; what was stays in force.
-        if !is_adopted && let Err(error) = daemon.kernel.folder.unload() {
+        let links = daemon.kernel.folder.pinned_interfaces();
+        let is_fresh = !is_adopted && (daemon.other.is_some() || links.is_empty());
+        if (is_fresh || !is_counting)
+            && let Err(error) = daemon.kernel.folder.unload_this()
+        {
             tracing::error!(%error, "cannot undo the start");
         }
         return Err(error.into());
@@ -196,6 +208,7 @@ impl Daemon {
                 .collect();
             return Err(anyhow!("not started: {}", problems.join("; ")));
         }
+        self.carry_over()?;
         // Links that run another program than this one are gone by now.
         self.kernel.settle();
         Ok(())

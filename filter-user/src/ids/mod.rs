@@ -13,9 +13,9 @@ use crate::in_force::InForce;
 use crate::kernel::counters::Counted;
 use crate::state_directory::{self, StateError};
 use filter_common::policy::{INTERFACES, SERVICES};
-use filter_common::verdict::Count;
+use filter_common::verdict::{Count, Outcome};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "ids.json";
@@ -31,6 +31,12 @@ pub struct Book {
     pub interfaces: Roster,
     /// What is subtracted from counters.
     bases: Vec<Base>,
+    /// What is added to counters: of the maps of an earlier ABI.
+    #[serde(default)]
+    carried: Vec<Base>,
+    /// Which ABI that was.
+    #[serde(default)]
+    carried_from: Option<u32>,
 }
 
 /// What a counter stood at when its number was given to a new name.
@@ -52,6 +58,19 @@ impl Base {
             packets: counted.count.packets,
             bytes: counted.count.bytes,
         }
+    }
+
+    /// What it stands for; `None` if this version knows no such outcome.
+    fn counted(&self) -> Option<Counted> {
+        Some(Counted {
+            interface: self.interface,
+            service: self.service,
+            outcome: Outcome::from_number(self.outcome)?,
+            count: Count {
+                packets: self.packets,
+                bytes: self.bytes,
+            },
+        })
     }
 
     const fn place(&self) -> (u32, Option<u8>, u8) {
@@ -173,6 +192,18 @@ impl Book {
     /// The counters start at zero by themselves: the maps are new.
     pub fn forget_bases(&mut self) {
         self.bases.clear();
+        self.carried.clear();
+        self.carried_from = None;
+    }
+
+    /// New maps take the place of another ABI's, which counted this: it is added from now on, once.
+    pub fn carry_over(&mut self, abi: u32, counted: &[Counted]) {
+        if self.carried_from.replace(abi) == Some(abi) {
+            return;
+        }
+        let carried = self.since_named(counted);
+        self.bases.clear();
+        self.carried = carried.iter().map(Base::new).collect();
     }
 
     /// Nobody knows whose counters these are: everything starts at zero from here.
@@ -185,30 +216,38 @@ impl Book {
         self.bases
             .retain(|old| fresh.iter().all(|new| new.place() != old.place()));
         self.bases.extend(fresh);
+        self.carried
+            .retain(|base| base.counted().is_some_and(|counted| !which(&counted)));
     }
 
-    /// Counters, less what belongs to earlier names. None is zero.
+    /// Counters, less what belongs to earlier names, and with what other maps counted before.
+    /// None is zero.
     pub fn since_named(&self, counted: &[Counted]) -> Vec<Counted> {
         let bases: HashMap<_, _> = self.bases.iter().map(|b| (b.place(), b)).collect();
-        let less = |counted: &Counted| {
-            let Some(base) = bases.get(&Base::new(counted).place()) else {
-                return *counted;
+        let mut carried: BTreeMap<_, _> = self.carried.iter().map(|b| (b.place(), b)).collect();
+        let since = |counted: &Counted| {
+            let place = Base::new(counted).place();
+            let (less, more) = (bases.get(&place), carried.remove(&place));
+            let sum = |now: u64, part: fn(&Base) -> u64| {
+                let since = now.saturating_sub(less.map_or(0, |base| part(base)));
+                since + more.map_or(0, part)
             };
             let count = Count {
-                packets: counted.count.packets.saturating_sub(base.packets),
-                bytes: counted.count.bytes.saturating_sub(base.bytes),
+                packets: sum(counted.count.packets, |base| base.packets),
+                bytes: sum(counted.count.bytes, |base| base.bytes),
             };
             Counted { count, ..*counted }
         };
-        let counted = counted.iter().map(less);
-        counted.filter(|c| c.count != Count::default()).collect()
+        let mut counted: Vec<_> = counted.iter().map(since).collect();
+        counted.extend(carried.values().filter_map(|base| base.counted()));
+        counted.retain(|c| c.count != Count::default());
+        counted
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use filter_common::verdict::Outcome;
 
     fn counted(interface: u32, service: u8, packets: u64) -> Counted {
         Counted {
@@ -237,6 +276,25 @@ mod tests {
         assert_eq!(book.since_named(&after), [counted(0, 1, 9)]);
         book.forget_bases();
         assert_eq!(book.since_named(&after), after);
+    }
+
+    #[test]
+    fn what_earlier_maps_counted_is_added_until_the_number_goes_to_a_new_name() {
+        let mut book = Book::new(Path::new("/p"));
+        book.start_over(&[counted(0, 0, 10)], |_| true);
+        for _ in 0..2 {
+            book.carry_over(1, &[counted(0, 0, 15), counted(0, 1, 7)]);
+        }
+        assert_eq!(book.since_named(&[]), [counted(0, 0, 5), counted(0, 1, 7)]);
+        let now = [counted(0, 1, 3)];
+        assert_eq!(
+            book.since_named(&now),
+            [counted(0, 1, 10), counted(0, 0, 5)]
+        );
+        // Carried over twice, and then given away.
+        book.carry_over(2, &now);
+        book.start_over(&[], |c| c.service == Some(1));
+        assert_eq!(book.since_named(&[]), [counted(0, 0, 5)]);
     }
 
     #[test]

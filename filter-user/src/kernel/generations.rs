@@ -117,6 +117,15 @@ impl Generations {
         Ok(after.generation())
     }
 
+    /// Waits until no packet is judged any more that was being judged at the call: an update of
+    /// an outer map does.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn wait_for_packets(&mut self, state: &StateMap) -> Result<(), KernelError> {
+        self.empty(free_slot(state.active()))
+    }
+
     fn set(&mut self, slot: u32, fixed: &FixedMap, pages: &PagesMap) -> Result<(), KernelError> {
         self.fixed
             .set(slot, fixed, 0)

@@ -164,6 +164,14 @@ impl Kernel {
         self.generations.place(&self.state, fixed, pages, placement)
     }
 
+    /// Waits until no packet is judged any more that was being judged at the call.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn wait_for_packets(&mut self) -> Result<(), KernelError> {
+        self.generations.wait_for_packets(&self.state)
+    }
+
     /// The object, for aya-log.
     pub fn ebpf(&mut self) -> &mut Ebpf {
         &mut self.ebpf

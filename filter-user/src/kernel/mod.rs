@@ -12,6 +12,7 @@ pub mod netlink;
 pub mod pins;
 pub mod sources;
 pub mod state;
+pub mod upgrade;
 
 pub use error::KernelError;
 pub use load::{Kernel, Options};

@@ -5,6 +5,7 @@ use super::KernelError;
 use super::counters::Counters;
 use super::sources::Sources;
 use super::state::StateMap;
+use super::upgrade::Other;
 use aya::maps::{Map, MapData};
 use aya::programs::links::PinnedLink;
 use filter_common::version::ABI_VERSION;
@@ -21,8 +22,13 @@ pub struct Folder {
 impl Folder {
     /// The folder of this version below the configured path.
     pub fn new(pin_path: &Path) -> Self {
+        Self::of_abi(pin_path, ABI_VERSION)
+    }
+
+    /// The folder of another version.
+    pub(super) fn of_abi(pin_path: &Path, abi: u32) -> Self {
         Self {
-            root: pin_path.join(format!("v{ABI_VERSION}")),
+            root: pin_path.join(format!("v{abi}")),
         }
     }
 
@@ -89,12 +95,29 @@ impl Folder {
         remove(&self.link(interface))
     }
 
-    /// Detaches every interface and removes every pin: the host is as if never filtered.
-    /// Returns the interfaces that were attached.
+    /// Detaches every interface and removes every pin, of other versions too: the host is as if
+    /// never filtered. Returns the interfaces that were attached.
     ///
     /// # Errors
     /// The pin that cannot be removed.
     pub fn unload(&self) -> Result<Vec<String>, KernelError> {
+        let mut interfaces = Vec::new();
+        if let Some(pin_path) = self.root.parent() {
+            for other in Other::find(pin_path) {
+                interfaces.extend(other.unload()?);
+            }
+        }
+        interfaces.extend(self.unload_this()?);
+        interfaces.sort();
+        interfaces.dedup();
+        Ok(interfaces)
+    }
+
+    /// The same for this version alone.
+    ///
+    /// # Errors
+    /// The pin that cannot be removed.
+    pub fn unload_this(&self) -> Result<Vec<String>, KernelError> {
         let interfaces = self.pinned_interfaces();
         for interface in &interfaces {
             self.detach(interface)?;

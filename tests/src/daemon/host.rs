@@ -107,10 +107,18 @@ tracked_sources = 16384
     /// # Errors
     /// The exit status.
     pub fn try_start(&mut self) -> Result<(), ExitStatus> {
+        self.try_start_as(&binary())
+    }
+
+    /// Starts another build of the daemon and waits until it is ready or has ended.
+    ///
+    /// # Errors
+    /// The exit status.
+    pub fn try_start_as(&mut self, program: &Path) -> Result<(), ExitStatus> {
         self.daemon = None;
         let mut daemon = Daemon::spawn(
             &self.namespace,
-            &binary(),
+            program,
             &self.path("config.toml"),
             &self.path("daemon.log"),
             &self.path("notify.sock"),
@@ -257,6 +265,15 @@ pub fn binary() -> PathBuf {
         },
         PathBuf::from,
     )
+}
+
+/// The same program, built as if of the next ABI.
+pub fn next_binary() -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let path = env::var_os("EDGE_FILTER_NEXT_BIN")
+        .map_or_else(|| target.join("debug/edge-filter-next-abi"), PathBuf::from);
+    assert!(path.is_file(), "it must be built: cargo xtask test");
+    path
 }
 
 /// The packet program under test, for those who load it by themselves.

@@ -5,6 +5,6 @@ mod host;
 mod metrics;
 mod process;
 
-pub use host::{Host, METRICS, binary, object};
+pub use host::{Host, METRICS, binary, next_binary, object};
 pub use metrics::{Metrics, Sample};
 pub use process::Daemon;

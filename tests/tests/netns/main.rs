@@ -16,6 +16,7 @@ mod reload;
 mod reload_traffic;
 mod traffic;
 mod unlisted;
+mod upgrade;
 
 use edge_filter_tests::netns::Wire;
 
