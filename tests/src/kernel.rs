@@ -5,7 +5,9 @@ use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use filter_common::addr::SourceKey;
-use filter_common::verdict::{Action, Count, Outcome};
+use filter_common::answer::Answer;
+use filter_common::gcra::Kind;
+use filter_common::verdict::{Action, Count, NOTES, Note, Outcome};
 use filter_user::compile::Generation;
 use filter_user::kernel::counters::Counted;
 use filter_user::kernel::{Kernel, Options};
@@ -15,6 +17,9 @@ use std::path::PathBuf;
 
 /// Index of `lo` in every network namespace: where test runs come in by.
 const LOOPBACK: u32 = 1;
+
+/// What a packet leaves behind: counters, notes, and the cells of both tables of sources.
+type Traces = (Vec<Counted>, [u64; NOTES], [Vec<u64>; 2]);
 
 /// The test object, whose clock a test sets.
 pub struct Tested {
@@ -179,16 +184,34 @@ impl Tested {
         Ok((counted.interface, counted.service, counted.outcome))
     }
 
-    /// The kernel's own count of instructions it read of each program that loads.
+    /// Asks what would become of a frame, and sees to it that asking changed nothing: no
+    /// counter, no note, no cell.
     ///
     /// # Errors
-    /// The kernel does not tell.
-    pub fn verified_instructions(&mut self) -> Result<u32> {
-        let program = self
-            .kernel
-            .ebpf()
-            .program("edge_filter")
-            .context("no program")?;
+    /// It did.
+    pub fn ask(&mut self, frame: &[u8]) -> Result<Answer> {
+        let before = self.traces()?;
+        let answer = self.kernel.ask(frame, LOOPBACK)?;
+        ensure!(self.traces()? == before, "asking left traces");
+        Ok(answer)
+    }
+
+    fn traces(&self) -> Result<Traces> {
+        let cells = |kind| self.kernel.sources.cells(kind);
+        let note = |note| self.kernel.counters.note(note);
+        Ok((
+            self.kernel.counters.read()?,
+            [note(Note::SourceEvicted)?, note(Note::RateContended)?],
+            [cells(Kind::Connection), cells(Kind::Packet)],
+        ))
+    }
+
+    /// The kernel's own count of instructions it read of a program.
+    ///
+    /// # Errors
+    /// It was not loaded, or the kernel does not tell.
+    pub fn verified_instructions(&mut self, program: &str) -> Result<u32> {
+        let program = self.kernel.ebpf().program(program).context("no program")?;
         program
             .info()?
             .verified_instruction_count()

@@ -5,6 +5,7 @@
 
 use crate::compile::Generation;
 use filter_common::addr::SourceKey;
+use filter_common::answer::{Answer, Words};
 use filter_common::gcra::Kind;
 use filter_common::policy::{Fixed, Page, Pages};
 use filter_common::sources::{Seed, WAYS};
@@ -43,8 +44,10 @@ pub struct Host {
     pub udp_unconnected: Vec<u16>,
     /// What was noted beside packets.
     pub notes: Cell<[u64; filter_common::verdict::NOTES]>,
-    seed: Seed,
-    cells: [Vec<[AtomicU64; WAYS]>; 2],
+    /// The key of the hash of sources.
+    pub seed: Seed,
+    /// Cells of connections and of packets.
+    pub cells: [Vec<[AtomicU64; WAYS]>; 2],
 }
 
 impl Default for Host {
@@ -90,6 +93,19 @@ impl Host {
             },
             || self.now_ns,
         )
+    }
+}
+
+impl Host {
+    /// What would become of a frame, and why; nothing is booked. `active` and `slot` are 0.
+    pub fn ask(&self, generation: &Generation, frame: &[u8]) -> Answer {
+        let world = World {
+            host: self,
+            generation,
+        };
+        let words = Words::default();
+        filter_ebpf::ask::answer(frame, &world, self.now_ns, &words);
+        zerocopy::transmute!(words.map(|word| word.get()))
     }
 }
 
