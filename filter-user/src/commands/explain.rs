@@ -3,7 +3,7 @@
 use super::{Failure, print, print_json};
 use crate::cli::{Cli, ExplainOptions, PathOptions};
 use crate::compile::{Ids, compile};
-use crate::config::policy::Policy;
+use crate::config::policy::{Policy, Unlisted};
 use crate::config::{self, HostFacts, Loaded};
 use crate::daemon::{beyond_capacity, unix_now};
 use crate::explain::{Explanation, Facts, Flags, Question, What, frame};
@@ -118,7 +118,7 @@ fn by_kernel(options: &ExplainOptions, locations: &Locations) -> Result<Explanat
     explanation.notes.append(&mut notes);
     explanation
         .notes
-        .extend(addressed(options, loaded.as_ref()));
+        .extend(addressed(options, &answer, loaded.as_ref()));
     Ok(explanation)
 }
 
@@ -238,9 +238,14 @@ fn offline(options: &ExplainOptions, config: &Path) -> Result<Explanation, Failu
         service_name: &name,
         now_unix: unix_now(),
     });
-    explanation.notes.extend(addressed(options, Some(&loaded)));
-    if answer.outcome().reason() == Reason::UnlistedPort {
-        let what = "a packet that answers a socket of the host would pass as a reply";
+    explanation
+        .notes
+        .extend(addressed(options, &answer, Some(&loaded)));
+    if answer.outcome().reason() == Reason::UnlistedPort
+        && policy.unlisted_ports != Unlisted::Pass
+        && !opens_tcp(&question)
+    {
+        let what = "if it answers a socket of the host, it passes as a reply";
         explanation.notes.push(what.into());
     }
     Ok(explanation)
@@ -258,6 +263,11 @@ fn slot(options: &ExplainOptions, policy: &Policy, config: &Path) -> Result<usiz
                 .into()
         }),
     }
+}
+
+/// Such a packet never is a reply.
+fn opens_tcp(question: &Question) -> bool {
+    matches!(question.what, What::Tcp(_)) && question.flags.opens()
 }
 
 fn question(options: &ExplainOptions, link: Option<&Link>) -> Result<Question, Failure> {
@@ -283,7 +293,10 @@ fn question(options: &ExplainOptions, link: Option<&Link>) -> Result<Question, F
 }
 
 /// Where the answer depends on the destination, and nobody chose one.
-fn addressed(options: &ExplainOptions, loaded: Option<&Loaded>) -> Option<String> {
+fn addressed(options: &ExplainOptions, answer: &Answer, loaded: Option<&Loaded>) -> Option<String> {
+    if answer.outcome().reason() != Reason::UnlistedPort {
+        return None;
+    }
     let port = options.port.port().filter(|_| options.dst.is_none())?;
     let mut services = loaded?.policy.services.iter();
     let service = services.find(|service| {

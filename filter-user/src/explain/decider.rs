@@ -61,7 +61,7 @@ impl Sets<'_> {
             Reason::Denied => Decider::by("deny", mention(Set::Deny)),
             Reason::NotAllowed => {
                 let at = self.service.and_then(|at| self.places?.set(Set::Allow(at)));
-                Decider::new("allow does not have the source", at)
+                Decider::new("allow, which does not have the source", at)
             }
             Reason::Allowed => match mention(Set::Allow) {
                 None if self.answer.allow().is_some() => Decider::new("a timed allow", None),
@@ -75,10 +75,11 @@ impl Sets<'_> {
     /// Why no rate applies to the source.
     pub fn exempt(&self) -> Option<Mention> {
         let (_, entry) = self.answer.class()?;
-        if entry.profile() != 0 {
+        let service = self.service?;
+        if entry.profile() != 0 || self.policy?.services[service].rate_limit.is_none() {
             return None;
         }
-        self.mention(Set::Exempt(self.service?))
+        self.mention(Set::Exempt(service))
     }
 
     /// The override that gives the source its rates, by its place in the service: the most

@@ -149,13 +149,7 @@ impl Explanation {
             packet: question.into(),
             device: facts.device.into(),
             decided_by: sets.decider(),
-            class: answer.class().map(|(number, entry)| Class {
-                number,
-                is_allowed: entry.has(ClassEntry::ALLOW),
-                is_denied: entry.has(ClassEntry::DENY),
-                is_management: entry.has(ClassEntry::MANAGEMENT),
-                profile: entry.profile(),
-            }),
+            class: answer.class().map(|found| class(found, service.is_some())),
             rates: rates::states(&sets),
             exempt: sets.exempt(),
             ban: answer.ban().map(|found| timed(facts, found)),
@@ -165,6 +159,17 @@ impl Explanation {
             notes: notes(answer, policy, index),
             service,
         }
+    }
+}
+
+/// Without a service its flags are nobody's; that of management stands in the whole row.
+fn class((number, entry): (u16, ClassEntry), has_service: bool) -> Class {
+    Class {
+        number,
+        is_allowed: has_service && entry.has(ClassEntry::ALLOW),
+        is_denied: has_service && entry.has(ClassEntry::DENY),
+        is_management: entry.has(ClassEntry::MANAGEMENT),
+        profile: if has_service { entry.profile() } else { 0 },
     }
 }
 

@@ -121,6 +121,11 @@ impl Flags {
     /// What opens a connection.
     pub const SYN: Self = Self(2);
 
+    /// SYN without ACK: a new connection.
+    pub const fn opens(self) -> bool {
+        self.0 & 0x12 == 2
+    }
+
     /// The byte of the header.
     pub const fn bits(self) -> u8 {
         self.0

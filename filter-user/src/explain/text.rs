@@ -2,6 +2,7 @@
 
 use super::{Decider, Explanation, Packet, RateState, Timed};
 use crate::config::Mention;
+use filter_common::verdict::Reason;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -58,7 +59,7 @@ impl fmt::Display for Explanation {
         }
         match &self.ban {
             Some(ban) => writeln!(f, "ban         {ban}")?,
-            None if self.service.is_some() => writeln!(f, "ban         none")?,
+            None if self.is_ban_asked() => writeln!(f, "ban         none")?,
             None => {}
         }
         if let Some(allow) = &self.allow {
@@ -79,6 +80,15 @@ impl fmt::Display for Explanation {
             writeln!(f, "note        {note}")?;
         }
         Ok(())
+    }
+}
+
+impl Explanation {
+    /// What comes before row 8 does not ask for bans.
+    fn is_ban_asked(&self) -> bool {
+        let earlier = [Reason::Malformed, Reason::Fragment, Reason::Management];
+        let is_earlier = earlier.iter().any(|reason| reason.label() == self.reason);
+        self.service.is_some() && !is_earlier
     }
 }
 
@@ -134,7 +144,7 @@ impl fmt::Display for RateState {
             self.kind, self.left, self.burst
         )?;
         if let Some(prefix) = &self.override_prefix {
-            write!(f, " by the override of {prefix}")?;
+            write!(f, " for the override of {prefix}")?;
         }
         if let Some(at) = &self.at {
             write!(f, " ({at})")?;

@@ -2,6 +2,7 @@
 
 mod access;
 mod addresses;
+mod explain;
 mod flood;
 mod frames;
 mod harness;
