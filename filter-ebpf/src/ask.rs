@@ -172,8 +172,10 @@ impl<T: Tables> Tables for Asking<'_, T> {
     #[inline(always)]
     fn tell(&self, finding: Finding) {
         match finding {
-            Finding::Service(None) => {}
-            Finding::Service(Some(service)) => {
+            Finding::Listed(entry) => {
+                let Some(service) = entry.service() else {
+                    return;
+                };
                 self.words[word::SERVICE].set(u64::from(service) + 1);
                 let service = &self.fixed().services[usize::from(service) % SERVICES];
                 if service.is_monitor != 0 {

@@ -66,7 +66,7 @@ where
 {
     let port = service::port(tables.fixed(), segment);
     let listed = service::resolve(tables, port, segment)?;
-    tables.tell(Finding::Service(listed.service()));
+    tables.tell(Finding::Listed(listed));
     let opens = match service::opens(packet, listed, segment) {
         Opens::Known(cost) => cost,
         Opens::ShortInitial(service) => {

@@ -2,7 +2,7 @@
 
 use filter_common::addr::{Address, SourceKey};
 use filter_common::gcra::{Cost, Kind, Rate};
-use filter_common::policy::{ClassEntry, Fixed, Pages};
+use filter_common::policy::{ClassEntry, Fixed, GroupEntry, Pages};
 use filter_common::sources::{self, Cell, Seed, Taken, WAYS};
 use filter_common::verdict::Note;
 
@@ -89,8 +89,8 @@ pub trait Tables: Pages {
 /// What a stage found, and does not say in its decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The service that lists the port.
-    Service(Option<u8>),
+    /// The service that lists the port, if one does.
+    Listed(GroupEntry),
     /// The source's class, and what the service says about it.
     Class(u16, ClassEntry),
     /// The packet is a later fragment.

@@ -80,11 +80,9 @@ fn sockets_are_asked_for_as_for_a_packet() {
         packet.frame(&frame::udp(port, b"an answer"))
     };
     for (port, wanted) in [(40_000, Outcome::REPLY), (40_001, Outcome::UNLISTED)] {
-        let host = Host {
-            now_ns: AGE_NS,
-            udp_unconnected: vec![40_000_u16.to_be()],
-            ..Host::default()
-        };
+        let mut host = Host::default();
+        host.now_ns = AGE_NS;
+        host.udp_unconnected = vec![40_000_u16.to_be()];
         let asked = tested.ask(&frame(port)).expect("an answer");
         assert_eq!(anonymous(asked), host.ask(&generation, &frame(port)));
         assert_eq!(asked.outcome(), wanted);

@@ -220,11 +220,9 @@ fn offline(options: &ExplainOptions, config: &Path) -> Result<Explanation, Failu
     let links = netlink::links_now().unwrap_or_default();
     let link = links.iter().find(|link| link.name == *device);
     let question = question(options, link)?;
-    let host = Host {
-        interface: slot as u32,
-        ephemeral: facts.ephemeral_ports.into_inner(),
-        ..Host::default()
-    };
+    let mut host = Host::default();
+    host.interface = slot as u32;
+    host.ephemeral = facts.ephemeral_ports.into_inner();
     let answer = host.ask(&generation, &frame(&question));
     let name = |number: u8| {
         let service = policy.services.get(usize::from(number))?;

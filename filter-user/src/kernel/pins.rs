@@ -96,7 +96,13 @@ impl Folder {
     /// # Errors
     /// The pin that cannot be removed.
     pub fn detach(&self, interface: &str) -> Result<bool, KernelError> {
-        remove(&self.link(interface))
+        let path = self.link(interface);
+        // Held while its pin goes: the kernel detaches at once when the last descriptor closes,
+        // but when the last pin goes only some time later (`bpf_link_put` defers).
+        let link = PinnedLink::from_pin(&path);
+        let was_pinned = remove(&path);
+        drop(link);
+        was_pinned
     }
 
     /// Detaches every interface and removes every pin: the host is as if never filtered.

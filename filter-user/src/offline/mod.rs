@@ -44,10 +44,8 @@ pub struct Host {
     pub udp_unconnected: Vec<u16>,
     /// What was noted beside packets.
     pub notes: Cell<[u64; filter_common::verdict::NOTES]>,
-    /// The key of the hash of sources.
-    pub seed: Seed,
-    /// Cells of connections and of packets.
-    pub cells: [Vec<[AtomicU64; WAYS]>; 2],
+    seed: Seed,
+    cells: [Vec<[AtomicU64; WAYS]>; 2],
 }
 
 impl Default for Host {
