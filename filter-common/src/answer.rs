@@ -77,7 +77,8 @@ pub struct Exception {
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 pub struct Limited {
-    /// [`Self::KNOWN`] and the theoretical arrival time; 0 for a source that has none.
+    /// [`Self::KNOWN`] and the theoretical arrival time; 0 for a source that has none, or
+    /// whose time has come.
     pub state: u64,
     /// See [`Rate::to_parts`].
     pub interval_q8: u64,
@@ -190,10 +191,10 @@ impl Exception {
 }
 
 impl Limited {
-    /// Set where the source has a cell.
+    /// Set where the source has a cell, and its time has not come.
     pub const KNOWN: u64 = 1 << 63;
 
-    /// The source's theoretical arrival time, in the rate's units.
+    /// The source's theoretical arrival time, in the rate's units, while it has not come.
     pub const fn arrival(&self) -> Option<u64> {
         if self.state & Self::KNOWN == 0 {
             None

@@ -67,8 +67,12 @@ impl<T: Tables> Asking<'_, T> {
         let Some(arrival) = self.tables.look(kind, hash)? else {
             return Some(true);
         };
-        self.words[at].set(Limited::KNOWN | arrival);
-        Some(rate.next(arrival, kind.time(now_ns), cost).is_some())
+        let now = kind.time(now_ns);
+        // A time that has come holds no information: as if there were none.
+        if rate.ahead(arrival, now) != 0 {
+            self.words[at].set(Limited::KNOWN | arrival);
+        }
+        Some(rate.next(arrival, now, cost).is_some())
     }
 
     #[inline(always)]

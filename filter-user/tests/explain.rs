@@ -180,7 +180,7 @@ fn what_it_says_in_json_is_what_it_says_in_text() {
     assert_eq!(json["decided_by"]["at"]["line"], 14);
     assert_eq!(json["rates"][0]["left"], 1);
     assert_eq!(json["rates"][0]["burst"], 2);
-    assert_eq!(json["rates"][0]["is_known"], true);
+    assert_eq!(json["rates"][0]["is_used"], true);
     assert_eq!(json["packet"]["flags"], "syn");
 }
 
@@ -190,7 +190,7 @@ fn asking_takes_nothing_from_the_rate() {
     for _ in 0..10 {
         let explanation = world.explain("203.0.113.7", "443/tcp", "syn");
         assert_eq!(explanation.rates[0].left, 2);
-        assert!(!explanation.rates[0].is_known);
+        assert!(!explanation.rates[0].is_used);
     }
     assert_eq!("syn".parse(), Ok(Flags::SYN));
 }

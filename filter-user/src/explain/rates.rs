@@ -20,8 +20,8 @@ pub struct RateState {
     pub left: u64,
     /// Until the next is let in; 0 for now.
     pub next_in_seconds: f64,
-    /// Whether the table of sources has the source at all.
-    pub is_known: bool,
+    /// Whether the source has used any of it that has not come back.
+    pub is_used: bool,
     /// Of an override: the prefix that has it.
     pub override_prefix: Option<String>,
     /// Where the rate is written.
@@ -46,7 +46,7 @@ pub(super) fn states(sets: &Sets<'_>) -> Vec<RateState> {
             burst: limited.rate().left(0),
             left,
             next_in_seconds,
-            is_known: limited.arrival().is_some(),
+            is_used: limited.arrival().is_some(),
             override_prefix: other.map(|(_, mention)| mention.prefix.to_string()),
             at,
         })
