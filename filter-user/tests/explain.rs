@@ -5,7 +5,7 @@ use filter_common::addr::{Scope, SourceKey};
 use filter_common::state::{ALLOWS, BANS_V4, BANS_V6_64};
 use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::{HostFacts, Loaded, load_from};
-use filter_user::explain::{Explanation, Facts, Flags, Question, frame};
+use filter_user::explain::{Answerer, Explanation, Facts, Flags, Question, frame};
 use filter_user::offline::Host;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -82,6 +82,7 @@ impl World {
             answer: &answer,
             device: "eth0",
             loaded: Some(&self.loaded),
+            answered_by: Answerer::Offline,
             service_name: &|number| Some(services.get(usize::from(number))?.name.clone()),
             now_unix: NOW_UNIX,
         })

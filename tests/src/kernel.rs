@@ -10,6 +10,7 @@ use filter_common::gcra::Kind;
 use filter_common::verdict::{Action, Count, NOTES, Note, Outcome};
 use filter_user::compile::Generation;
 use filter_user::kernel::counters::Counted;
+use filter_user::kernel::generations::Placement;
 use filter_user::kernel::{Kernel, Options};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -86,7 +87,8 @@ impl Tested {
     /// # Errors
     /// The kernel's refusal.
     pub fn place(&mut self, generation: &Generation) -> Result<()> {
-        self.kernel.place(&generation.fixed, &generation.pages)?;
+        self.kernel
+            .place(&generation.fixed, &generation.pages, Placement::ForGood)?;
         Ok(())
     }
 

@@ -6,13 +6,13 @@ use crate::compile::{Ids, compile};
 use crate::config::policy::{Policy, Unlisted};
 use crate::config::{self, HostFacts, Loaded};
 use crate::daemon::{beyond_capacity, unix_now};
-use crate::explain::{Explanation, Facts, Flags, Question, What, frame};
+use crate::explain::{Answerer, Explanation, Facts, Flags, Question, What, frame};
 use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::Pins;
 use crate::kernel::ask::Explainer;
 use crate::kernel::netlink::{self, Link};
-use crate::last_good;
+use crate::last_good::{self, Kept};
 use crate::locations::Locations;
 use crate::offline::Host;
 use anyhow::{Context as _, anyhow};
@@ -96,24 +96,29 @@ fn by_kernel(options: &ExplainOptions, locations: &Locations) -> Result<Explanat
     let book = Book::load(folder, pin_path).map_err(anyhow::Error::from)?;
     let book = book.unwrap_or_default();
     let in_force = InForce::load(folder, pin_path).map_err(anyhow::Error::from)?;
-    let (loaded, mut notes) = kept(folder);
 
     let links = netlink::links_now().map_err(anyhow::Error::from)?;
     let link = link(options, &links, &pins, in_force.as_ref())?;
     let question = question(options, Some(link))?;
     let answer = program.ask(&frame(&question), link.index);
     let answer = answer.map_err(anyhow::Error::from)?;
+    let (loaded, mut notes) = kept(folder, &answer);
 
     let mut explanation = Explanation::new(&Facts {
         question: &question,
         answer: &answer,
         device: &link.name,
         loaded: loaded.as_ref(),
+        answered_by: Answerer::LoadedProgram,
         service_name: &|number| book.services.name(number).map(String::from),
         now_unix: unix_now(),
     });
     if loaded.is_some() {
         notes.extend(other_generation(&answer, in_force.as_ref()));
+    }
+    if is_pending(&answer) {
+        notes
+            .push("an apply waits for its confirmation, or the policy before it comes back".into());
     }
     explanation.notes.append(&mut notes);
     explanation
@@ -122,10 +127,15 @@ fn by_kernel(options: &ExplainOptions, locations: &Locations) -> Result<Explanat
     Ok(explanation)
 }
 
-/// The policy in force, from its copy. Without it there are no lines, but there is an answer.
-fn kept(state_directory: &Path) -> (Option<Loaded>, Vec<String>) {
+/// The policy that judged, from its copy. Without it there are no lines, but there is an answer.
+fn kept(state_directory: &Path, answer: &Answer) -> (Option<Loaded>, Vec<String>) {
     let folder = state_directory.display();
-    match last_good::load(state_directory, &HostFacts::read()) {
+    let which = if is_pending(answer) {
+        Kept::Candidate
+    } else {
+        Kept::LastGood
+    };
+    match last_good::look(which, state_directory, &HostFacts::read()) {
         Ok(Some(loaded)) => (Some(loaded), Vec::new()),
         Ok(None) => (
             None,
@@ -140,18 +150,21 @@ fn kept(state_directory: &Path) -> (Option<Loaded>, Vec<String>) {
     }
 }
 
+/// Whether the policy that judged waits for its confirmation.
+fn is_pending(answer: &Answer) -> bool {
+    let active = answer.active();
+    active.deadline_seconds() != 0 && answer.slot == u64::from(active.slot())
+}
+
 /// Where the lines may be of another policy than the one that judged.
 fn other_generation(answer: &Answer, in_force: Option<&InForce>) -> Option<String> {
     let active = answer.active();
     if !active.is_set() {
         return None;
     }
+    // The policy before judges again, and its copy was looked at: the number is another's.
     if answer.slot != u64::from(active.slot()) {
-        return Some(
-            "an apply was not confirmed in time, and the policy before it judges: the lines may \
-             be of the other"
-                .into(),
-        );
+        return None;
     }
     let kept = in_force?.generation;
     (kept != active.generation()).then(|| {
@@ -233,6 +246,7 @@ fn offline(options: &ExplainOptions, config: &Path) -> Result<Explanation, Failu
         answer: &answer,
         device,
         loaded: Some(&loaded),
+        answered_by: Answerer::Offline,
         service_name: &name,
         now_unix: unix_now(),
     });

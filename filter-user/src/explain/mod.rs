@@ -34,10 +34,22 @@ pub struct Facts<'a> {
     pub device: &'a str,
     /// The policy that judged, with its files, if they are to be had.
     pub loaded: Option<&'a Loaded>,
+    /// Who answered.
+    pub answered_by: Answerer,
     /// Name of a service by its number.
     pub service_name: &'a dyn Fn(u8) -> Option<String>,
     /// Unix time, seconds.
     pub now_unix: u64,
+}
+
+/// Who answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answerer {
+    /// The program in the kernel.
+    LoadedProgram,
+    /// The same packet path, in this process.
+    Offline,
 }
 
 /// The whole explanation.
@@ -73,7 +85,10 @@ pub struct Explanation {
     pub allow: Option<Timed>,
     /// What spares a packet that would be dropped.
     pub spared_by: Vec<&'static str>,
-    /// Number of the policy's generation; `None` for an offline answer.
+    /// Who answered.
+    pub answered_by: Answerer,
+    /// Number of the generation that judged; `None` for an offline answer, without a policy, and
+    /// where an apply was reverted, since the kernel does not keep the number before it.
     pub generation: Option<u32>,
     /// What else is worth a word.
     pub notes: Vec<String>,
@@ -136,7 +151,6 @@ impl Explanation {
             places: places.as_ref(),
             service: index,
         };
-        let generation = answer.active().generation();
         Self {
             verdict: match outcome.action() {
                 Action::Drop => "drop",
@@ -155,7 +169,8 @@ impl Explanation {
             ban: answer.ban().map(|found| timed(facts, found)),
             allow: answer.allow().map(|found| timed(facts, found)),
             spared_by: spared_by(answer),
-            generation: (generation != 0).then_some(generation),
+            answered_by: facts.answered_by,
+            generation: generation(answer),
             notes: notes(answer, policy, index),
             service,
         }
@@ -171,6 +186,12 @@ fn class((number, entry): (u16, ClassEntry), has_service: bool) -> Class {
         is_management: entry.has(ClassEntry::MANAGEMENT),
         profile: if has_service { entry.profile() } else { 0 },
     }
+}
+
+fn generation(answer: &Answer) -> Option<u32> {
+    let active = answer.active();
+    let is_newest = active.is_set() && answer.slot == u64::from(active.slot());
+    is_newest.then(|| active.generation())
 }
 
 fn service_name(facts: &Facts<'_>, number: u8) -> String {

@@ -1,6 +1,6 @@
 //! An explanation as people read it.
 
-use super::{Decider, Explanation, Packet, RateState, Timed};
+use super::{Answerer, Decider, Explanation, Packet, RateState, Timed};
 use crate::config::Mention;
 use filter_common::verdict::Reason;
 use std::fmt;
@@ -65,12 +65,15 @@ impl fmt::Display for Explanation {
         if let Some(allow) = &self.allow {
             writeln!(f, "allow       {allow}")?;
         }
-        match self.generation {
-            Some(generation) => writeln!(
-                f,
-                "answered    by the loaded program, generation {generation}"
-            )?,
-            None => writeln!(
+        match (self.answered_by, self.generation) {
+            (Answerer::LoadedProgram, Some(generation)) => {
+                writeln!(
+                    f,
+                    "answered    by the loaded program, generation {generation}"
+                )?;
+            }
+            (Answerer::LoadedProgram, None) => writeln!(f, "answered    by the loaded program")?,
+            (Answerer::Offline, _) => writeln!(
                 f,
                 "answered    offline, as for a host without bans, timed allows and sockets, and a \
                  source at rest"

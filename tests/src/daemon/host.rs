@@ -144,9 +144,19 @@ tracked_sources = 16384
     /// # Panics
     /// If there is no such program.
     pub fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(&[], arguments)
+    }
+
+    /// The same with these variables in the environment.
+    ///
+    /// # Panics
+    /// If there is no such program.
+    pub fn command_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = Command::new(binary());
         command
             .args(arguments)
+            .env_remove("SSH_CONNECTION")
+            .envs(variables.iter().copied())
             .env("EDGE_FILTER_SOCKET", self.path("control.sock"))
             .env("EDGE_FILTER_CONFIG", self.path("config.toml"));
         self.namespace

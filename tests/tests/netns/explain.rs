@@ -179,6 +179,31 @@ fn ban(pin_path: &Path, key: SourceKey, expiry_ns: u64) {
 }
 
 #[test]
+fn while_an_apply_waits_it_names_the_lines_of_that_policy() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, POLICY);
+    let source = WIRE.client(12, false);
+    let wider = POLICY.replace("[\"customers\"]", "[\"customers\", \"10.77.0.12\"]");
+    host.write("wider.toml", &host.config(&wider));
+    let path = host.path("wider.toml");
+    host.ask(&["apply", path.to_str().expect("a path"), "--confirm", "5m"]);
+    for is_alive in [true, false] {
+        let found = explain(&host, source);
+        assert_eq!(found["reason"], "allowed");
+        assert_eq!(found["decided_by"]["mention"]["prefix"], "10.77.0.12/32");
+        let note = found["notes"][0].as_str().expect("a note");
+        assert!(note.contains("waits for its confirmation"), "{note}");
+        if is_alive {
+            host.kill();
+        }
+    }
+    host.ask(&["rollback"]);
+    let found = explain(&host, source);
+    assert_eq!(found["reason"], "not_allowed");
+    assert_eq!(found["notes"], serde_json::json!([]));
+}
+
+#[test]
 fn interfaces_and_sockets_are_the_hosts() {
     let net = Net::with(2, 1500);
     let policy = format!("{POLICY}\n[[interface]]\nname = \"s1\"\n");

@@ -2,9 +2,11 @@
 
 mod access;
 mod addresses;
+mod apply;
 mod explain;
 mod flood;
 mod frames;
+mod guard;
 mod harness;
 mod interfaces;
 mod life;
