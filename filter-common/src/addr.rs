@@ -50,6 +50,16 @@ impl Scope {
             Self::Any => 0x101,
         }
     }
+
+    /// The scope of these bits; `None` if they mean nothing.
+    pub const fn from_bits(bits: u32) -> Option<Self> {
+        match bits {
+            service @ 0..64 => Some(Self::Service(service as u8)),
+            0x100 => Some(Self::All),
+            0x101 => Some(Self::Any),
+            _ => None,
+        }
+    }
 }
 
 /// Key of the maps of bans and timed allows. The bytes are in network order.
@@ -108,11 +118,12 @@ impl SourceKey {
 
     /// What it applies to; `None` if the bits mean nothing.
     pub const fn scope(&self) -> Option<Scope> {
-        match self.scope {
-            service @ 0..64 => Some(Scope::Service(service as u8)),
-            0x100 => Some(Scope::All),
-            0x101 => Some(Scope::Any),
-            _ => None,
-        }
+        Scope::from_bits(self.scope)
+    }
+
+    /// The same, as it stands in the key.
+    #[inline(always)]
+    pub const fn scope_bits(&self) -> u32 {
+        self.scope
     }
 }

@@ -173,6 +173,20 @@ impl Rate {
         if ahead > self.limit { 0 } else { ahead }
     }
 
+    #[cfg(not(target_arch = "bpf"))]
+    /// Units until one more event conforms, if none comes meanwhile; 0 if it does now.
+    pub const fn wait(&self, tat: u64, now: u64, cost: Cost) -> u64 {
+        let ahead = self.ahead(tat, now);
+        let charge = self.charge(cost, now.wrapping_add(ahead) & TIME);
+        (ahead + charge).saturating_sub(self.limit)
+    }
+
+    #[cfg(not(target_arch = "bpf"))]
+    /// Whole events that may come at once, to a source that is `ahead` units ahead of now.
+    pub const fn left(&self, ahead: u64) -> u64 {
+        (self.limit.saturating_sub(ahead) << FRACTION_BITS) / self.interval_q8
+    }
+
     /// Units between two events, in 1/256, and how far ahead a TAT may be, in units.
     #[inline(always)]
     pub const fn to_parts(&self) -> (u64, u64) {

@@ -2,6 +2,7 @@
 //! If one of these fails, bump `ABI_VERSION` and mend it here, in one commit.
 
 use crate::addr::SourceKey;
+use crate::answer::Answer;
 use crate::gcra::Rate;
 use crate::policy::{Fixed, Group, Page, Profile, Service, Settings};
 use crate::sources::Seed;
@@ -33,3 +34,7 @@ const _: () = assert!(offset_of!(Fixed, addresses) == 1282 << 10);
 const _: () = assert!(offset_of!(Fixed, address_places) == 1283 << 10);
 const _: () = assert!(offset_of!(Fixed, settings) == 1287 << 10);
 const _: () = assert!(size_of::<Fixed>() == 1288 << 10);
+const _: () = assert!(size_of::<Answer>() == 19 * 8 && align_of::<Answer>() == 8);
+const _: () = assert!(offset_of!(Answer, outcome) == 32);
+const _: () = assert!(offset_of!(Answer, ban) == 72);
+const _: () = assert!(offset_of!(Answer, connections) == 104);

@@ -72,6 +72,17 @@ impl ClassEntry {
         Self(flags | profile << Self::PROFILE_SHIFT)
     }
 
+    /// Flags and number as they stand in tables.
+    #[inline(always)]
+    pub const fn to_bits(self) -> u16 {
+        self.0
+    }
+
+    /// What [`Self::to_bits`] gave.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether a flag is set.
     #[inline(always)]
     pub const fn has(self, flag: u16) -> bool {

@@ -167,6 +167,12 @@ pub fn peek<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u
     }
 }
 
+/// The theoretical arrival time of a known source; nothing is changed.
+#[inline(always)]
+pub fn look<C: Cell>(set: &[C; WAYS], hash: u64) -> Option<u64> {
+    find(set, tag(hash)).map(|at| set[at % WAYS].load() & TIME)
+}
+
 /// A tag of 0 would make an empty cell look known.
 #[inline(always)]
 const fn tag(hash: u64) -> u64 {

@@ -5,6 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod packet;
 pub mod parse;
 pub mod pipeline;

@@ -1,4 +1,5 @@
-//! The XDP program: entry points. Each judges, counts once, and leaves by one exit.
+//! The XDP program: entry points. Each judges, counts once, and leaves by one exit; one only
+//! answers questions.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -16,9 +17,11 @@ mod kernel;
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
+use filter_common::answer::{Words, word};
 use filter_common::verdict::{Decision, Outcome};
+use filter_ebpf::ask::answer;
 use filter_ebpf::{Packet as _, decide};
-use kernel::{Frame, KernelTables, Shared, clock, record};
+use kernel::{Frame, KernelTables, Shared, clock, question, record};
 
 /// For kernels from 5.18 on: also frames in several buffers, as jumbo MTUs need.
 #[xdp(frags)]
@@ -30,6 +33,17 @@ pub fn edge_filter(ctx: XdpContext) -> u32 {
 #[xdp]
 pub fn edge_filter_linear(ctx: XdpContext) -> u32 {
     run(&ctx, Frame::linear(&ctx))
+}
+
+/// Never attached: `explain` asks it by test run. It judges as the others do, counts nothing,
+/// books nothing, and leaves its answer in front of the frame.
+#[xdp]
+pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
+    let Some((words, frame)) = question::open(&ctx) else {
+        return XDP_ABORTED;
+    };
+    explain(&ctx, &frame, words);
+    XDP_PASS
 }
 
 #[inline(always)]
@@ -59,6 +73,27 @@ fn judge(ctx: &XdpContext, frame: &Frame) -> (Decision, u32) {
         None => Decision::general(Outcome::FAULT),
     };
     (decision, interface)
+}
+
+/// As [`judge`].
+#[inline(always)]
+fn explain(ctx: &XdpContext, frame: &Frame, words: &Words) {
+    let now_ns = clock::coarse_ns();
+    words[word::NOW].set(now_ns);
+    words[word::OUTCOME].set(u64::from(Outcome::FAULT.number()));
+    let Some(shared) = Shared::open() else { return };
+    let interface = shared.interface(ctx);
+    words[word::INTERFACE].set(u64::from(interface));
+    words[word::ACTIVE].set(shared.active().to_word());
+    if !shared.active().is_set() {
+        words[word::OUTCOME].set(u64::from(Outcome::NO_POLICY.number()));
+        return;
+    }
+    let Some(tables) = KernelTables::open(ctx, &shared, interface) else {
+        return;
+    };
+    words[word::SLOT].set(u64::from(tables.slot()));
+    answer(frame, &tables, now_ns, words);
 }
 
 #[panic_handler]

@@ -4,7 +4,7 @@ use crate::packet::Packet;
 use crate::parse::{Parsed, Segment, parse};
 use crate::stages::service::Opens;
 use crate::stages::{access, ban, fragment, rate, reply, service};
-use crate::tables::Tables;
+use crate::tables::{Finding, Tables};
 use filter_common::policy::{ClassEntry, UNLISTED_PASS};
 use filter_common::verdict::{Decision, Outcome};
 
@@ -66,6 +66,7 @@ where
 {
     let port = service::port(tables.fixed(), segment);
     let listed = service::resolve(tables, port, segment)?;
+    tables.tell(Finding::Listed(listed));
     let opens = match service::opens(packet, listed, segment) {
         Opens::Known(cost) => cost,
         Opens::ShortInitial(service) => {

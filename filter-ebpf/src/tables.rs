@@ -2,7 +2,7 @@
 
 use filter_common::addr::{Address, SourceKey};
 use filter_common::gcra::{Cost, Kind, Rate};
-use filter_common::policy::{Fixed, Pages};
+use filter_common::policy::{ClassEntry, Fixed, GroupEntry, Pages};
 use filter_common::sources::{self, Cell, Seed, Taken, WAYS};
 use filter_common::verdict::Note;
 
@@ -50,6 +50,13 @@ pub trait Tables: Pages {
         ))
     }
 
+    /// The theoretical arrival time of the source that `hash` names, if it has a cell; nothing
+    /// is changed. The outer `None` is a fault.
+    #[inline(always)]
+    fn look(&self, kind: Kind, hash: u64) -> Option<Option<u64>> {
+        Some(sources::look(self.cells(kind, hash)?, hash))
+    }
+
     /// Which look-ups of bans and timed allows are worth making; see `state`.
     fn exceptions(&self) -> u64;
 
@@ -73,6 +80,21 @@ pub trait Tables: Pages {
 
     /// Counts something beside the packet.
     fn note(&self, note: Note);
+
+    /// Told what a stage found on its way. Only who has been asked to explain listens.
+    #[inline(always)]
+    fn tell(&self, _: Finding) {}
+}
+
+/// What a stage found, and does not say in its decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The service that lists the port, if one does.
+    Listed(GroupEntry),
+    /// The source's class, and what the service says about it.
+    Class(u16, ClassEntry),
+    /// The packet is a later fragment.
+    LaterFragment,
 }
 
 /// Both ends of a flow, from the sender's side.

@@ -2,7 +2,12 @@
 
 #![forbid(unsafe_code)]
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::explain::{Flags, What};
+use clap::parser::ValueSource;
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +39,23 @@ pub struct PathOptions {
     /// The daemon's control socket [default: as configured]
     #[arg(long, global = true, value_name = "PATH", env = "EDGE_FILTER_SOCKET")]
     pub socket: Option<PathBuf>,
+    /// Whether the configuration was named on the command line.
+    #[arg(skip)]
+    pub is_config_named: bool,
+}
+
+impl Cli {
+    /// From the process's arguments; ends it where they make no sense, or ask for help.
+    pub fn read() -> Self {
+        Self::from_matches(&Self::command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut cli = Self::from_arg_matches(matches)?;
+        let source = matches.value_source("config");
+        cli.paths.is_config_named = source == Some(ValueSource::CommandLine);
+        Ok(cli)
+    }
 }
 
 /// What to do.
@@ -61,6 +83,11 @@ pub enum Command {
     Status(PinOptions),
     /// Packets and bytes by device, service, action and reason
     Counters(PinOptions),
+    /// What would become of a packet, and why: verdict, reason, line of the configuration, rate
+    ///
+    /// Answered by the loaded program, which counts nothing for it and takes nothing from the
+    /// source's rate; with --config on the command line, offline, by the same packet path.
+    Explain(ExplainOptions),
     /// Detach and unpin: the host is as if never filtered
     Unload(UnloadOptions),
 }
@@ -177,6 +204,38 @@ pub struct PinOptions {
     pub json: bool,
 }
 
+/// Options of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainOptions {
+    /// Who sends the packet
+    #[arg(long, value_name = "ADDRESS")]
+    pub src: IpAddr,
+    /// To which address of this host [default: the device's]
+    #[arg(long, value_name = "ADDRESS")]
+    pub dst: Option<IpAddr>,
+    /// 443/tcp, 53/udp, 443/quic (an Initial), icmp, or an IP protocol
+    #[arg(long, value_name = "PORT")]
+    pub port: What,
+    /// The sender's port
+    #[arg(long, value_name = "NUMBER", default_value_t = 50_000)]
+    pub sport: u16,
+    /// TCP flags: syn (the default), ack, syn,ack, rst, fin,ack, none
+    #[arg(long, value_name = "FLAGS")]
+    pub flags: Option<Flags>,
+    /// VLAN id of a tag that the packet still has; twice, the outer one first
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u16).range(0..=4095))]
+    pub vlan: Vec<u16>,
+    /// By which interface it comes in [default: the policy's only one]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Where maps, programs and links are pinned [default: as configured]
+    #[arg(long, value_name = "PATH")]
+    pub pin_path: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `unload`.
 #[derive(Debug, Args)]
 pub struct UnloadOptions {
@@ -191,7 +250,6 @@ pub struct UnloadOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn definitions_are_sound() {
@@ -206,6 +264,19 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(arguments).expect("valid usage");
             assert_eq!(cli.paths.config, PathBuf::from("a.toml"));
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_named_on_the_command_line_or_not() {
+        for (arguments, is_named) in [
+            (&["edge-filter", "--config", "a.toml", "check"][..], true),
+            (&["edge-filter", "check", "--config", "a.toml"], true),
+            (&["edge-filter", "check"], false),
+        ] {
+            let matches = Cli::command().try_get_matches_from(arguments);
+            let cli = Cli::from_matches(&matches.expect("valid usage"));
+            assert_eq!(cli.expect("valid usage").paths.is_config_named, is_named);
         }
     }
 

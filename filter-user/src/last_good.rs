@@ -135,6 +135,34 @@ pub fn load(
     state_directory: &Path,
     host: &HostFacts,
 ) -> Result<Option<Loaded>, LastGoodError> {
+    read(kept, state_directory, host, |path, what| {
+        let aside = state_directory::set_aside(&path);
+        LastGoodError::Damaged { path, what, aside }
+    })
+}
+
+/// The same for who only looks: a copy of another version may be the running daemon's, and stays
+/// where it is.
+///
+/// # Errors
+/// The copy cannot be read, or is not valid any more.
+pub fn look(
+    kept: Kept,
+    state_directory: &Path,
+    host: &HostFacts,
+) -> Result<Option<Loaded>, LastGoodError> {
+    read(kept, state_directory, host, |path, what| {
+        let source = io::Error::other(what);
+        LastGoodError::Read { path, source }
+    })
+}
+
+fn read(
+    kept: Kept,
+    state_directory: &Path,
+    host: &HostFacts,
+    damaged: impl FnOnce(PathBuf, &'static str) -> LastGoodError,
+) -> Result<Option<Loaded>, LastGoodError> {
     let path = kept.path(state_directory);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -143,10 +171,7 @@ pub fn load(
     };
     let files = match split(&bytes) {
         Ok(files) => files,
-        Err(what) => {
-            let aside = state_directory::set_aside(&path);
-            return Err(LastGoodError::Damaged { path, what, aside });
-        }
+        Err(what) => return Err(damaged(path, what)),
     };
     let Some((config_path, config_bytes)) = files.first() else {
         return Ok(None);

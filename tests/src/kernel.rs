@@ -5,7 +5,9 @@ use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use filter_common::addr::SourceKey;
-use filter_common::verdict::{Action, Count, Outcome};
+use filter_common::answer::Answer;
+use filter_common::gcra::Kind;
+use filter_common::verdict::{Action, Count, NOTES, Note, Outcome};
 use filter_user::compile::Generation;
 use filter_user::kernel::counters::Counted;
 use filter_user::kernel::generations::Placement;
@@ -17,11 +19,23 @@ use std::path::PathBuf;
 /// Index of `lo` in every network namespace: where test runs come in by.
 const LOOPBACK: u32 = 1;
 
+/// What a packet leaves behind: counters, notes, and the cells of both tables of sources.
+type Traces = (Vec<Counted>, [u64; NOTES], [Vec<u64>; 2]);
+
 /// The test object, whose clock a test sets.
 pub struct Tested {
     kernel: Kernel,
     counted: Vec<Counted>,
     _pins: tempfile::TempDir,
+}
+
+/// The same answer, as if no kernel had given it.
+pub fn anonymous(answer: Answer) -> Answer {
+    Answer {
+        active: 0,
+        slot: 0,
+        ..answer
+    }
 }
 
 /// An object that `cargo xtask build` made.
@@ -181,16 +195,41 @@ impl Tested {
         Ok((counted.interface, counted.service, counted.outcome))
     }
 
-    /// The kernel's own count of instructions it read of each program that loads.
+    /// Asks what would become of a frame.
     ///
     /// # Errors
-    /// The kernel does not tell.
-    pub fn verified_instructions(&mut self) -> Result<u32> {
-        let program = self
-            .kernel
-            .ebpf()
-            .program("edge_filter")
-            .context("no program")?;
+    /// The kernel does not answer.
+    pub fn ask(&mut self, frame: &[u8]) -> Result<Answer> {
+        Ok(self.kernel.ask(frame, LOOPBACK)?)
+    }
+
+    /// The same, and sees to it that asking changed nothing: no counter, no note, no cell.
+    ///
+    /// # Errors
+    /// It did.
+    pub fn ask_without_a_trace(&mut self, frame: &[u8]) -> Result<Answer> {
+        let before = self.traces()?;
+        let answer = self.ask(frame)?;
+        ensure!(self.traces()? == before, "asking left traces");
+        Ok(answer)
+    }
+
+    fn traces(&self) -> Result<Traces> {
+        let cells = |kind| self.kernel.sources.cells(kind);
+        let note = |note| self.kernel.counters.note(note);
+        Ok((
+            self.kernel.counters.read()?,
+            [note(Note::SourceEvicted)?, note(Note::RateContended)?],
+            [cells(Kind::Connection), cells(Kind::Packet)],
+        ))
+    }
+
+    /// The kernel's own count of instructions it read of a program.
+    ///
+    /// # Errors
+    /// It was not loaded, or the kernel does not tell.
+    pub fn verified_instructions(&mut self, program: &str) -> Result<u32> {
+        let program = self.kernel.ebpf().program(program).context("no program")?;
         program
             .info()?
             .verified_instruction_count()

@@ -1,7 +1,7 @@
 //! `decide` against the naive oracle: on the host, and in the kernel.
 
 use edge_filter_tests::exceptions::{Exception, latest, worth};
-use edge_filter_tests::kernel::Tested;
+use edge_filter_tests::kernel::{Tested, anonymous};
 use edge_filter_tests::oracle::{Context, Oracle, Verdict};
 use edge_filter_tests::random::Random;
 use edge_filter_tests::scenario;
@@ -76,6 +76,17 @@ impl Run {
         self.context.interface.map(|at| at as u32)
     }
 
+    /// The same context, for the packet path in ordinary memory.
+    fn host(&self) -> Host {
+        let mut host = Host::default();
+        host.interface = self.slot().unwrap_or(UNKNOWN_INTERFACE);
+        host.exceptions = worth(&self.bans(), &self.allows());
+        host.is_bypassed = self.context.is_bypassed;
+        host.bans = latest(&self.bans(), false).into_iter().collect();
+        host.allows = latest(&self.allows(), true).into_iter().collect();
+        host
+    }
+
     fn next(&mut self) -> Vec<u8> {
         if self.random.one_in(4) {
             self.context.now_ns += STEP_NS * self.random.below(400) as u64;
@@ -100,12 +111,7 @@ fn the_host_agrees_with_the_oracle() {
     let mut seen = std::collections::BTreeMap::new();
     for seed in 0..HOST.0 {
         let mut run = Run::new(seed, AGES_NS);
-        let mut host = Host::default();
-        host.interface = run.slot().unwrap_or(UNKNOWN_INTERFACE);
-        host.exceptions = worth(&run.bans(), &run.allows());
-        host.is_bypassed = run.context.is_bypassed;
-        host.bans = latest(&run.bans(), false).into_iter().collect();
-        host.allows = latest(&run.allows(), true).into_iter().collect();
+        let mut host = run.host();
         let mut oracle = Oracle::default();
         for _ in 0..HOST.1 {
             let frame = run.next();
@@ -148,16 +154,24 @@ fn the_kernel_agrees_with_the_oracle() {
             }
         }
         let mut oracle = Oracle::default();
+        // `explain` has two ways to an answer: both go with the packets.
+        let mut host = run.host();
         for _ in 0..KERNEL.1 {
             let frame = run.next();
+            host.now_ns = run.context.now_ns;
             tested.set_clock(run.context.now_ns).expect("set");
             let wanted = oracle.judge(&run.policy, &run.context, &frame);
+            let asked = tested.ask(&frame).expect("an answer");
+            let offline = host.ask(&run.generation, &frame);
+            assert_eq!(anonymous(asked), offline, "{}", run.describe(seed, &frame));
+            host.decide(&run.generation, &frame);
             let (interface, service, outcome) = tested
                 .run(&frame)
                 .unwrap_or_else(|error| panic!("{error:#}\n{}", run.describe(seed, &frame)));
             assert_eq!(interface, run.slot().unwrap_or(UNKNOWN_INTERFACE));
             let found = verdict(outcome, service);
             assert_eq!(found, wanted, "{}", run.describe(seed, &frame));
+            assert_eq!(asked.outcome(), outcome);
         }
         for (map, entries) in &exceptions {
             for (key, _) in entries {
@@ -170,6 +184,12 @@ fn the_kernel_agrees_with_the_oracle() {
 #[test]
 fn the_verifier_reads_less_than_half_of_what_it_may() {
     let mut tested = Tested::load().expect("the test object");
-    let instructions = tested.verified_instructions().expect("a count");
-    assert!(instructions < 500_000, "{instructions} of 1,000,000");
+    for program in ["edge_filter", "edge_filter_explain"] {
+        let instructions = tested.verified_instructions(program).expect("a count");
+        println!("{program}: {instructions} instructions");
+        assert!(
+            instructions < 500_000,
+            "{program}: {instructions} of 1,000,000"
+        );
+    }
 }

@@ -1,33 +1,12 @@
 //! The fixture table, through `decide` on the host and through the loaded program.
 
-use edge_filter_tests::exceptions::{latest, worth};
-use edge_filter_tests::fixtures::{Fixture, SERVICES, Unlisted, all, config};
+use edge_filter_tests::fixtures::{SERVICES, Unlisted, all, generation};
 use edge_filter_tests::kernel::Tested;
-use filter_common::policy::UNKNOWN_INTERFACE;
 use filter_common::verdict::Outcome;
-use filter_user::compile::{Generation, Ids, compile};
-use filter_user::config::{HostFacts, load_from};
 use filter_user::offline::Host;
-use std::path::Path;
 
 /// Longer than any rate of the table takes to refill, and a whole number of both clocks' units.
 const AGE_NS: u64 = 1_024_000_000_000;
-
-fn generation(unlisted: Unlisted, is_monitor: bool) -> Generation {
-    let read = |_: &Path| Err(std::io::Error::other("no files here"));
-    let text = config(unlisted, is_monitor);
-    let path = Path::new("fixtures.toml");
-    let loaded = load_from(path, text.as_bytes(), &read, &HostFacts::default())
-        .unwrap_or_else(|errors| panic!("{errors}"));
-    let names: Vec<_> = loaded
-        .policy
-        .services
-        .iter()
-        .map(|service| &service.name)
-        .collect();
-    assert_eq!(names, SERVICES);
-    compile(&loaded.policy, &Ids::in_order(&loaded.policy)).expect("compiles")
-}
 
 fn found(outcome: Outcome, service: Option<u8>) -> String {
     let service = service.map_or("-", |number| SERVICES[usize::from(number)]);
@@ -36,15 +15,6 @@ fn found(outcome: Outcome, service: Option<u8>) -> String {
         outcome.reason().label(),
         outcome.action().label()
     )
-}
-
-/// The table's exceptions, with the times that they last counted from `now_ns`.
-fn at(now_ns: u64, fixture: &Fixture) -> Fixture {
-    let mut fixture = fixture.clone();
-    for exception in fixture.bans.iter_mut().chain(&mut fixture.allows) {
-        exception.3 += now_ns;
-    }
-    fixture
 }
 
 #[test]
@@ -61,13 +31,8 @@ fn names_are_distinct_and_there_are_enough() {
 fn the_host_decides_as_the_table_says() {
     for fixture in all() {
         let generation = generation(fixture.unlisted, fixture.is_monitor);
-        let mut host = Host::default();
-        let fixture = at(host.now_ns, &fixture);
-        host.interface = fixture.interface;
-        host.is_bypassed = fixture.is_bypassed;
-        host.exceptions = worth(&fixture.bans, &fixture.allows);
-        host.bans = latest(&fixture.bans, false).into_iter().collect();
-        host.allows = latest(&fixture.allows, true).into_iter().collect();
+        let fixture = fixture.at(AGE_NS);
+        let host = fixture.host(AGE_NS);
         for frame in &fixture.before {
             host.decide(&generation, frame);
         }
@@ -105,31 +70,14 @@ fn the_kernel_decides_as_the_table_says() {
             placed = Some(policy);
         }
         let now_ns = AGE_NS * (number as u64 + 1);
-        let fixture = at(now_ns, fixture);
-        tested.set_clock(now_ns).expect("set");
-        tested.set_interface(Some(fixture.interface).filter(|slot| *slot != UNKNOWN_INTERFACE));
-        let bypass = if fixture.is_bypassed {
-            u64::from(u32::MAX)
-        } else {
-            0
-        };
-        tested.set_exceptions(bypass, worth(&fixture.bans, &fixture.allows));
-        let exceptions = [
-            ("BANS", latest(&fixture.bans, false)),
-            ("ALLOWS", latest(&fixture.allows, true)),
-        ];
-        for (map, entries) in &exceptions {
-            for (key, expiry) in entries {
-                tested.set_exception(map, key, Some(*expiry)).expect("set");
-            }
-        }
-        for frame in &fixture.before {
-            tested
-                .run(frame)
-                .unwrap_or_else(|error| panic!("{}: {error:#}", fixture.name));
-        }
-        let (interface, service, outcome) = tested
-            .run(&fixture.frame)
+        let (interface, service, outcome) = fixture
+            .at(now_ns)
+            .within(&mut tested, now_ns, |tested| {
+                for frame in &fixture.before {
+                    tested.run(frame)?;
+                }
+                tested.run(&fixture.frame)
+            })
             .unwrap_or_else(|error| panic!("{}: {error:#}", fixture.name));
         assert_eq!(interface, fixture.interface, "{}", fixture.name);
         let found = found(outcome, service);
@@ -138,10 +86,5 @@ fn the_kernel_decides_as_the_table_says() {
             "{}: {:02x?}",
             fixture.name, fixture.frame
         );
-        for (map, entries) in &exceptions {
-            for (key, _) in entries {
-                tested.set_exception(map, key, None).expect("removed");
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod cells;
 pub mod clock;
 mod maps;
+pub mod question;
 pub mod record;
 mod sockets;
 mod sources;

@@ -19,6 +19,10 @@ const EVICTED: u32 = 2;
 const CONTENDED: u32 = 4;
 const FAULT: u32 = 8;
 
+/// Bits of what a look gives instead of a time, which has 40.
+const NOT_KNOWN: u64 = 1 << 62;
+const NO_CELLS: u64 = 1 << 63;
+
 /// The set of cells that a hash names.
 #[inline(always)]
 pub fn cells(kind: Kind, hash: u64) -> Option<&'static [KernelCell; WAYS]> {
@@ -44,6 +48,20 @@ pub fn take(kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Opti
 #[inline(always)]
 pub fn peek(kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
     Some(call(kind, hash, rate, cost, now_ns, PEEK)? & CONFORMS != 0)
+}
+
+/// `Tables::look`.
+#[inline(always)]
+pub fn look(kind: Kind, hash: u64) -> Option<Option<u64>> {
+    let kind = if kind == Kind::Packet { PACKET } else { 0 };
+    let state = edge_filter_look(kind, hash);
+    if state & NO_CELLS != 0 {
+        None
+    } else if state & NOT_KNOWN != 0 {
+        Some(None)
+    } else {
+        Some(Some(state))
+    }
 }
 
 #[inline(always)]
@@ -97,4 +115,18 @@ extern "C" fn edge_filter_source(
     (u32::from(taken.conforms) * CONFORMS)
         | (u32::from(taken.evicted) * EVICTED)
         | (u32::from(taken.contended) * CONTENDED)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_look(operation: u32, hash: u64) -> u64 {
+    let kind = if operation & PACKET != 0 {
+        Kind::Packet
+    } else {
+        Kind::Connection
+    };
+    let Some(cells) = cells(kind, hash) else {
+        return NO_CELLS;
+    };
+    sources::look(cells, hash).unwrap_or(NOT_KNOWN)
 }

@@ -88,6 +88,14 @@ impl<'a> KernelTables<'a> {
     }
 }
 
+impl KernelTables<'_> {
+    /// Slot of the generation.
+    #[inline(always)]
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+}
+
 impl Pages for KernelTables<'_> {
     #[inline(always)]
     fn page(&self, page: u32) -> Option<&Page> {
@@ -126,6 +134,11 @@ impl Tables for KernelTables<'_> {
     #[inline(always)]
     fn peek(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
         sources::peek(kind, hash, rate, cost, now_ns)
+    }
+
+    #[inline(always)]
+    fn look(&self, kind: Kind, hash: u64) -> Option<Option<u64>> {
+        sources::look(kind, hash)
     }
 
     #[inline(always)]

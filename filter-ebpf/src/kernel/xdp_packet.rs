@@ -44,6 +44,17 @@ impl Frame {
             length: u64::from(last) - u64::from(first),
         }
     }
+
+    /// A frame in one buffer, behind something else of this size.
+    #[inline(always)]
+    pub fn behind(ctx: &XdpContext, size: usize) -> Self {
+        let whole = Self::linear(ctx);
+        Self {
+            start: whole.start + size,
+            end: whole.end,
+            length: whole.length - size as u64,
+        }
+    }
 }
 
 impl Packet for Frame {

@@ -1,6 +1,6 @@
 //! What a service says about a source: one look-up of its prefix, one of its class.
 
-use crate::tables::Tables;
+use crate::tables::{Finding, Tables};
 use filter_common::addr::Address;
 use filter_common::policy::{ClassEntry, class_entry};
 use filter_common::{table4, table6};
@@ -13,5 +13,8 @@ pub fn entry<T: Tables>(tables: &T, source: Address, service: u8) -> Option<Clas
         Address::V4(address) => table4::class(fixed, tables, address),
         Address::V6 { upper, lower } => table6::class(fixed, tables, upper, lower),
     };
-    class_entry(fixed, tables, class?, service)
+    let class = class?;
+    let entry = class_entry(fixed, tables, class, service)?;
+    tables.tell(Finding::Class(class, entry));
+    Some(entry)
 }

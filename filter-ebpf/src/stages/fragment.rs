@@ -2,7 +2,7 @@
 //! come to nothing; so they pass, unless their source has no business here at all.
 
 use super::{access, ban};
-use crate::tables::Tables;
+use crate::tables::{Finding, Tables};
 use filter_common::addr::{Address, Scope};
 use filter_common::policy::{ClassEntry, UNLISTED_MONITOR, UNLISTED_PASS};
 use filter_common::verdict::Outcome;
@@ -10,6 +10,7 @@ use filter_common::verdict::Outcome;
 /// Judges a later fragment by its source.
 #[inline(always)]
 pub fn later<T: Tables>(tables: &T, source: Address, now: impl Fn() -> u64) -> Outcome {
+    tables.tell(Finding::LaterFragment);
     if ban::is_banned_from(tables, source, Scope::All, &now) {
         return Outcome::FRAGMENT;
     }

@@ -6,6 +6,7 @@ mod apply;
 mod check;
 mod confirm;
 mod counters;
+mod explain;
 mod reload;
 mod rollback;
 mod run;
@@ -70,6 +71,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Rollback(options) => rollback::run(options, &cli.paths),
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
+        Command::Explain(options) => explain::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
     };
     match result {

@@ -40,6 +40,18 @@ pub(super) fn parse(text: &str) -> ListFile {
     list
 }
 
+/// 1-based line of the first entry that is just this prefix.
+pub(super) fn line_of_prefix(text: &str, prefix: IpNet) -> Option<u32> {
+    let entry = |line: &str| {
+        let entry = line.split_once('#').map_or(line, |(entry, _)| entry);
+        parse_prefix(entry.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'))
+    };
+    let line = text
+        .split('\n')
+        .position(|line| entry(line) == Ok(prefix))?;
+    u32::try_from(line + 1).ok()
+}
+
 impl ListFile {
     fn complain(&mut self, start: usize, entry: &str, error: &PrefixError) {
         if self.findings.len() == SHOWN_ERRORS {

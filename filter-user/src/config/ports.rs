@@ -11,7 +11,7 @@ const TRANSPORTS: [(&str, Transport); 3] = [
 
 /// Why a text names no ports.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PortsError {
+pub(crate) enum PortsError {
     #[error("{} does not say whether TCP or UDP is meant", quoted(.0))]
     NoTransport(String),
     #[error("unknown transport {}", quoted(.0))]
@@ -26,7 +26,7 @@ pub(super) enum PortsError {
 
 impl PortsError {
     /// What to write.
-    pub(super) fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::NoTransport(text) => {
                 let sane = parse_range(text).is_ok();
@@ -46,7 +46,7 @@ impl PortsError {
 }
 
 /// One entry of `ports`.
-pub(super) fn parse_ports(text: &str) -> Result<Ports, PortsError> {
+pub(crate) fn parse_ports(text: &str) -> Result<Ports, PortsError> {
     let (range, transport) = text
         .split_once('/')
         .ok_or_else(|| PortsError::NoTransport(text.to_owned()))?;

@@ -64,7 +64,7 @@ const BY_PORT: &str = "is judged by its ports: see reply_ports, or make it a ser
 
 /// Why a text is no protocol for `protocols`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ProtocolError {
+pub(crate) enum ProtocolError {
     #[error("unknown IP protocol {}", quoted(.0))]
     Unknown(String),
     #[error("an IP protocol number is 0 to 255, not {0}")]
@@ -78,7 +78,7 @@ pub(super) enum ProtocolError {
 
 impl ProtocolError {
     /// What to write.
-    pub(super) fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::Unknown(text) => Some(match nearest(text, NAMES.iter().map(|(n, _)| *n)) {
                 Some(near) => format!("did you mean \"{near}\"?"),
@@ -91,7 +91,7 @@ impl ProtocolError {
 }
 
 /// `"esp"`, `"50"`.
-pub(super) fn parse_protocol(text: &str) -> Result<u8, ProtocolError> {
+pub(crate) fn parse_protocol(text: &str) -> Result<u8, ProtocolError> {
     let name = text.to_ascii_lowercase();
     let elsewhere = |found: &(&'static str, u8, &'static str)| ProtocolError::Elsewhere {
         name: found.0,

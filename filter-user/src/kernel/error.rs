@@ -63,6 +63,15 @@ pub enum KernelError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The program that explains did not answer.
+    #[error("asking the loaded program about a packet of interface index {interface} failed")]
+    Ask {
+        /// By which the packet came in.
+        interface: u32,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Netlink did not answer.
     #[error("netlink: {doing} failed")]
     Netlink {

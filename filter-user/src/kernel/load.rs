@@ -1,6 +1,7 @@
 //! The packet program into the kernel, with the maps that are pinned, or new ones.
 
 use super::KernelError;
+use super::ask;
 use super::counters::Counters;
 use super::generations::{Generations, Placement};
 use super::pins::{self, Folder};
@@ -96,6 +97,7 @@ impl Kernel {
             check_shapes(object, &folder)?;
         }
         let program = load_program(&mut ebpf)?;
+        ask::provide(&mut ebpf, &folder);
         let mut take = |name: &'static str| {
             ebpf.take_map(name).ok_or_else(|| {
                 KernelError::map(
@@ -201,7 +203,7 @@ impl Kernel {
     }
 }
 
-fn no_program(name: &str) -> KernelError {
+pub(super) fn no_program(name: &str) -> KernelError {
     KernelError::Load(format!("the object has no program {name}").into())
 }
 

@@ -1,6 +1,7 @@
 //! The daemon's hands: loading the packet program, its maps and links. The only unsafe of this
 //! crate lives here. Nothing here knows what a policy means.
 
+pub mod ask;
 pub mod attach;
 pub mod clock;
 pub mod counters;

@@ -5,7 +5,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use futures::{StreamExt as _, TryStreamExt as _};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
     InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
@@ -161,6 +161,48 @@ pub fn links_now() -> Result<Vec<Link>, KernelError> {
             source: source.into(),
         })?;
     runtime.block_on(links())
+}
+
+/// Addresses of an interface, those that reach beyond the link first.
+///
+/// # Errors
+/// Netlink does not answer.
+pub fn addresses_now(interface: u32) -> Result<Vec<IpAddr>, KernelError> {
+    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
+        doing: "listing addresses",
+        source,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(|error| fail(error.into()))?;
+    let mut messages = runtime.block_on(async {
+        let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
+        let connection = tokio::spawn(connection);
+        let request = handle.address().get();
+        let request = request.set_link_index_filter(interface).execute();
+        let messages = request.try_collect::<Vec<_>>().await;
+        connection.abort();
+        messages.map_err(|error| fail(error.into()))
+    })?;
+    messages.sort_by_key(|message| u8::from(message.header.scope));
+    // IPv4 has the host's own as the local one, beside that of the peer.
+    let own = |message: &AddressMessage| {
+        let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
+            message.attributes.iter().find_map(wanted)
+        };
+        let local = find(|attribute| match attribute {
+            AddressAttribute::Local(address) => Some(*address),
+            _ => None,
+        });
+        local.or_else(|| {
+            find(|attribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            })
+        })
+    };
+    Ok(messages.iter().filter_map(own).collect())
 }
 
 /// Tells whenever some interface appeared, changed or went.

@@ -1,4 +1,4 @@
-//! The pin folder: `<pin path>/v<ABI>/maps/*` and `links/<interface>`. What it holds works
+//! The pin folder: `<pin path>/v<ABI>/maps/*`, `programs/*` and `links/<interface>`. What it holds works
 //! without a daemon; this is all that a command needs when the daemon is dead.
 
 use super::KernelError;
@@ -44,6 +44,16 @@ impl Folder {
             .join(interface.replace('%', "%25").replace('.', "%2E"))
     }
 
+    /// Pin of a program that is not attached.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs().join(name)
+    }
+
+    /// Folder of such programs.
+    pub fn programs(&self) -> PathBuf {
+        self.root.join("programs")
+    }
+
     /// Folder of maps.
     pub fn maps(&self) -> PathBuf {
         self.root.join("maps")
@@ -59,7 +69,7 @@ impl Folder {
     /// # Errors
     /// The folder that cannot be made.
     pub fn create(&self) -> Result<(), KernelError> {
-        for path in [self.maps(), self.links()] {
+        for path in [self.maps(), self.programs(), self.links()] {
             fs::create_dir_all(&path).map_err(|source| KernelError::Pin {
                 path,
                 doing: "making the folder",
@@ -92,7 +102,13 @@ impl Folder {
     /// # Errors
     /// The pin that cannot be removed.
     pub fn detach(&self, interface: &str) -> Result<bool, KernelError> {
-        remove(&self.link(interface))
+        let path = self.link(interface);
+        // Held while its pin goes: the kernel detaches at once when the last descriptor closes,
+        // but when the last pin goes only some time later (`bpf_link_put` defers).
+        let link = PinnedLink::from_pin(&path);
+        let was_pinned = remove(&path);
+        drop(link);
+        was_pinned
     }
 
     /// Detaches every interface and removes every pin, of other versions too: the host is as if
@@ -122,12 +138,15 @@ impl Folder {
         for interface in &interfaces {
             self.detach(interface)?;
         }
-        for entry in fs::read_dir(self.maps()).into_iter().flatten().flatten() {
-            remove(&entry.path())?;
+        for folder in [self.maps(), self.programs()] {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                remove(&entry.path())?;
+            }
         }
         let parent = self.root.parent().map(Path::to_path_buf);
         for path in [
             Some(self.maps()),
+            Some(self.programs()),
             Some(self.links()),
             Some(self.root.clone()),
             parent,

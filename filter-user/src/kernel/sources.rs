@@ -38,6 +38,12 @@ impl Sources {
         self.table(kind).as_slice().len()
     }
 
+    /// A table as it stands.
+    pub fn cells(&self, kind: Kind) -> Vec<u64> {
+        let cells = self.table(kind).as_slice().iter();
+        cells.map(|cell| cell.load(Ordering::Relaxed)).collect()
+    }
+
     /// Sources whose time has not come.
     pub fn tracked(&self, kind: Kind) -> usize {
         let now = kind.time(monotonic_ns());

@@ -5,6 +5,7 @@
 
 use crate::compile::Generation;
 use filter_common::addr::SourceKey;
+use filter_common::answer::{Answer, Words};
 use filter_common::gcra::Kind;
 use filter_common::policy::{Fixed, Page, Pages};
 use filter_common::sources::{Seed, WAYS};
@@ -99,6 +100,19 @@ impl Host {
             },
             || self.now_ns,
         )
+    }
+}
+
+impl Host {
+    /// What would become of a frame, and why; nothing is booked. `active` and `slot` are 0.
+    pub fn ask(&self, generation: &Generation, frame: &[u8]) -> Answer {
+        let world = World {
+            host: self,
+            generation,
+        };
+        let words = Words::default();
+        filter_ebpf::ask::answer(frame, &world, self.now_ns, &words);
+        zerocopy::transmute!(words.map(|word| word.get()))
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod addresses;
 mod apply;
+mod explain;
 mod flood;
 mod frames;
 mod guard;
