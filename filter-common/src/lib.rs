@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod event;
 pub mod gcra;
 mod layout;
 pub mod policy;
