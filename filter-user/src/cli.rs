@@ -2,7 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use filter_common::verdict::Reason;
+use ipnet::IpNet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Filters packets at the network edge, in XDP: known networks, agreed rates, nothing else.
@@ -51,6 +55,11 @@ pub enum Command {
     Status(PinOptions),
     /// Packets and bytes by device, service, action and reason
     Counters(PinOptions),
+    /// The newest sampled events: what was dropped or would have been, and accepted connections
+    /// of services with log_connections
+    ///
+    /// How many a second there may be is events_per_second; what is beyond is counted and said.
+    Events(EventOptions),
     /// Detach and unpin: the host is as if never filtered
     Unload(UnloadOptions),
 }
@@ -132,6 +141,32 @@ pub struct PinOptions {
     pub json: bool,
 }
 
+/// Options of `events`.
+#[derive(Debug, Args)]
+pub struct EventOptions {
+    /// Print events as they come, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only of this service; - for none
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub service: Option<String>,
+    /// Only for this reason
+    #[arg(long, value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::label)))]
+    pub reason: Option<String>,
+    /// Only from this address or prefix
+    #[arg(long, value_name = "IP[/N]", value_parser = prefix)]
+    pub source: Option<IpNet>,
+}
+
+fn prefix(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    let prefix = address.or_else(|_| text.parse::<IpNet>());
+    prefix.map_err(|_| "neither an address nor a prefix".to_owned())
+}
+
 /// Options of `unload`.
 #[derive(Debug, Args)]
 pub struct UnloadOptions {
@@ -168,6 +203,19 @@ mod tests {
     fn wrong_usage_exits_2() {
         let error = Cli::try_parse_from(["edge-filter", "chekc"]).expect_err("no such command");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn events_are_asked_for_by_address_or_prefix() {
+        for source in ["10.0.0.1", "10.0.0.0/8", "2001:db8::1", "2001:db8::/32"] {
+            let arguments = ["edge-filter", "events", "--source", source];
+            Cli::try_parse_from(arguments).expect("valid usage");
+        }
+        for wrong in [["--source", "everyone"], ["--reason", "bad_luck"]] {
+            let arguments = ["edge-filter", "events"].into_iter().chain(wrong);
+            let error = Cli::try_parse_from(arguments).expect_err("no such thing");
+            assert_eq!(error.exit_code(), 2);
+        }
     }
 
     #[test]

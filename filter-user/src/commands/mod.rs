@@ -4,6 +4,7 @@
 
 mod check;
 mod counters;
+mod events;
 mod reload;
 mod run;
 mod status;
@@ -61,6 +62,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Reload(options) => reload::run(options, &cli.paths),
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
+        Command::Events(options) => events::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
     };
     match result {

@@ -6,7 +6,7 @@
 mod client;
 mod server;
 
-pub use client::{ClientError, ask};
+pub use client::{ClientError, ask, open};
 pub use server::{Asked, Server};
 
 use crate::report::Status;
@@ -30,6 +30,12 @@ pub enum Request {
     },
     /// What is in force.
     Status {},
+    /// The newest events, or all that come from now on. The answer is many lines, each an
+    /// [`crate::events::Line`].
+    Events {
+        /// Whether to go on for ever.
+        follow: bool,
+    },
     /// Detach from one interface, or from all and end.
     Unload {
         /// Which.
@@ -148,6 +154,7 @@ mod tests {
         for request in [
             Request::Reload { force: true },
             Request::Status {},
+            Request::Events { follow: true },
             Request::Unload { device: None },
         ] {
             let line = encode_request(&request).unwrap();
