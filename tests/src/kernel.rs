@@ -8,6 +8,7 @@ use filter_common::addr::SourceKey;
 use filter_common::verdict::{Action, Count, Outcome};
 use filter_user::compile::Generation;
 use filter_user::kernel::counters::Counted;
+use filter_user::kernel::pins::Folder;
 use filter_user::kernel::{Kernel, Options};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -65,6 +66,11 @@ impl Tested {
             counted: Vec::new(),
             _pins: pins,
         })
+    }
+
+    /// Where its maps are pinned.
+    pub fn folder(&self) -> &Folder {
+        &self.kernel.folder
     }
 
     /// Puts a generation in force.
@@ -177,6 +183,22 @@ impl Tested {
             counted.outcome
         );
         Ok((counted.interface, counted.service, counted.outcome))
+    }
+
+    /// Runs the program on a frame many times over, whatever it says.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn flood(&mut self, frame: &[u8], times: u32) -> Result<()> {
+        let program = self.kernel.ebpf().program("edge_filter");
+        let program: &Xdp = program.context("no program")?.try_into()?;
+        program.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: times,
+            ..Default::default()
+        })?;
+        self.counted = self.kernel.counters.read()?;
+        Ok(())
     }
 
     /// The kernel's own count of instructions it read of each program that loads.
