@@ -44,6 +44,14 @@ impl Tested {
     /// # Errors
     /// No root, no object, or what the kernel refuses.
     pub fn load() -> Result<Self> {
+        Self::load_with_log(0)
+    }
+
+    /// The same, with the packet program's own log at a level.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn load_with_log(log_level: u8) -> Result<Self> {
         // SAFETY: the thread is the test's own, and no file of its was opened before.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }
             .context("new namespaces: needs root")?;
@@ -57,7 +65,7 @@ impl Tested {
         let options = Options {
             pin_path,
             tracked_sources: 65_536,
-            log_level: 0,
+            log_level,
         };
         let kernel = Kernel::open(&object("edge-filter-test.o")?, &options)?;
         kernel.state.set_ephemeral_ports(32_768, 60_999);

@@ -2,6 +2,7 @@
 
 mod access;
 mod addresses;
+mod events;
 mod flood;
 mod frames;
 mod harness;
