@@ -231,7 +231,8 @@ mod tests {
         let outcomes = (0..=u8::MAX).filter_map(crate::verdict::Outcome::from_number);
         let mut seen = [false; REASON_PLACES];
         for outcome in outcomes.filter(|outcome| outcome.is_reported()) {
-            seen[outcome.reason() as usize] = true;
+            assert_eq!(outcome.reason_number(), outcome.reason() as usize);
+            seen[outcome.reason_number()] = true;
         }
         seen[Reason::Allowed as usize] = true;
         let reasons = seen.iter().filter(|seen| **seen).count();

@@ -253,6 +253,26 @@ impl Outcome {
         }
     }
 
+    /// Number of the reason without a branch: the packet program asks it of every drop.
+    #[inline(always)]
+    pub const fn reason_number(self) -> usize {
+        let half = Self::REASONS[(self.0 >> 4 & 1) as usize];
+        (half >> (4 * (self.0 & 15)) & 15) as usize
+    }
+
+    /// Four bits for each outcome, 16 to a word.
+    const REASONS: [u64; 2] = {
+        let mut words = [0; 2];
+        let mut number = 0;
+        while number < 2 * OUTCOMES {
+            if let Some(outcome) = Self::from_number(number as u8) {
+                words[number / 16] |= (outcome.reason() as u64) << (4 * (number % 16));
+            }
+            number += 1;
+        }
+        words
+    };
+
     /// Whether it is counted with a service.
     pub const fn has_service(self) -> bool {
         self.0 as usize >= OUTCOMES

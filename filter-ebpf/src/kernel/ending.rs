@@ -10,7 +10,6 @@ use super::{Frame, clock, record};
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
-use core::hint::black_box;
 use filter_common::event::{Event, Limits};
 use filter_common::verdict::{Decision, Outcome};
 use filter_ebpf::parse::describe::describe;
@@ -57,17 +56,31 @@ fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
     let Some(limits) = EVENT_LIMITS.get(0) else {
         return;
     };
-    // LLVM must not know how few reasons there are: it would leave out the mask of the index,
-    // and the verifier could not follow.
-    let reason = black_box(decision.outcome.reason() as usize);
+    let reason = decision.outcome.reason_number();
     let now = clock::coarse_ns();
     if !budget.take(reason, Limits::from_word(*limits), now) {
         budget.count_lost(reason);
         return;
     }
-    let Some(mut entry) = EVENTS.reserve(0) else {
+    let outcome = u32::from(decision.outcome.number());
+    let decision = outcome | u32::from(decision.service) << 8 | interface << 16;
+    if edge_filter_event(ctx.ctx, decision, length, now) == SENT {
+        budget.count_sent();
+    } else {
         budget.count_lost(reason);
-        return;
+    }
+}
+
+const SENT: u32 = 1;
+
+/// Writes an event. Apart from the rest, so that a flood beyond the budget does not pay for the
+/// registers that this takes.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_event(ctx: *mut xdp_md, decision: u32, length: u64, now: u64) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let Some(mut entry) = EVENTS.reserve(0) else {
+        return 0;
     };
     // Written where it stays: the kernel gives a packet 512 bytes of stack in all.
     let event = entry.write(Event {
@@ -76,12 +89,12 @@ fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
         generation: Shared::open().map_or(0, |shared| shared.active().generation()),
         // SAFETY: the context is the program's own.
         interface_index: unsafe { (*ctx.ctx).ingress_ifindex },
-        outcome: decision.outcome.number(),
-        service: decision.service,
-        interface: interface as u8,
+        outcome: decision as u8,
+        service: (decision >> 8) as u8,
+        interface: (decision >> 16) as u8,
         ..Event::default()
     });
-    describe(&Frame::of_length(ctx, length), event);
+    describe(&Frame::of_length(&ctx, length), event);
     entry.submit(0);
-    budget.count_sent();
+    SENT
 }

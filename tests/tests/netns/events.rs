@@ -110,10 +110,8 @@ fn what_is_dropped_is_told_with_everything_that_is_known() {
 fn metrics_count_what_is_told_and_what_is_not() {
     let net = Net::new();
     let mut host = Host::new(&net.server);
-    host.write(
-        "config.toml",
-        &(host.config(POLICY) + "events_per_second = 1\n"),
-    );
+    let settings = "events_per_second = 1\nlog_format = \"json\"\n";
+    host.write("config.toml", &(host.config(POLICY) + settings));
     host.start();
     send(&net, 11, SYN, 200);
     let told = wait::until("all packets in the metrics", || {
@@ -130,6 +128,18 @@ fn metrics_count_what_is_told_and_what_is_not() {
         let lost = lines.iter().filter(|line| line["cause"] == "budget");
         let lost = lost.filter_map(|line| line["by_reason"]["not_allowed"].as_u64());
         (lost.sum::<u64>() as f64 >= 200.0 - told).then_some(())
+    });
+    // A log in JSON has the fields one by one.
+    wait::until("an event in the log", || {
+        let log = host.log();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let mut events = lines.filter(|line: &Value| line["target"] == "edge_filter::events");
+        let event = events.find(|line| line["reason"] == "not_allowed")?;
+        assert_eq!(event["source"], "10.77.0.11", "{event}");
+        assert_eq!(event["destination_port"], PORT, "{event}");
+        Some(())
     });
     // Counters go on where they stood.
     host.kill();
