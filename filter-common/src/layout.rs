@@ -3,10 +3,12 @@
 
 use crate::addr::SourceKey;
 use crate::answer::Answer;
+use crate::event::{Budget, Event, REASON_PLACES};
 use crate::gcra::Rate;
 use crate::policy::{Fixed, Group, Page, Profile, Service, Settings};
 use crate::sources::Seed;
 use crate::state::State;
+use crate::verdict::Reason;
 use core::mem::{align_of, offset_of, size_of};
 
 const _: () = assert!(crate::version::ABI_VERSION == 1 || cfg!(feature = "next-abi"));
@@ -24,6 +26,13 @@ const _: () = assert!(offset_of!(State, bypass_until_seconds) == 8);
 const _: () = assert!(offset_of!(State, exceptions) == 16);
 const _: () = assert!(offset_of!(State, ephemeral_ports) == 24);
 const _: () = assert!(offset_of!(State, interfaces) == 80);
+const _: () = assert!(size_of::<Event>() == 72 && align_of::<Event>() == 8);
+const _: () = assert!(offset_of!(Event, packet_length) == 40);
+const _: () = assert!(offset_of!(Event, vlans) == 56);
+const _: () = assert!(offset_of!(Event, outcome) == 60);
+const _: () = assert!(offset_of!(Event, padding) == 67);
+const _: () = assert!(size_of::<Budget>() == 272 && align_of::<Budget>() == 8);
+const _: () = assert!(Reason::ALL.len() <= REASON_PLACES);
 const _: () = assert!(offset_of!(Fixed, udp) == 128 << 10);
 const _: () = assert!(offset_of!(Fixed, index4) == 256 << 10);
 const _: () = assert!(offset_of!(Fixed, index6) == 512 << 10);

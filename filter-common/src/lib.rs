@@ -7,6 +7,7 @@
 
 pub mod addr;
 pub mod answer;
+pub mod event;
 pub mod gcra;
 mod layout;
 pub mod policy;

@@ -223,8 +223,10 @@ pub struct Service {
     pub upper_mask6: u64,
     /// IPv6 sources are counted by these bits: lower half.
     pub lower_mask6: u64,
+    /// 1 where accepted new connections are events.
+    pub logs_connections: u32,
     /// Zero.
-    pub padding: u64,
+    pub padding: u32,
 }
 
 /// Settings of the policy.

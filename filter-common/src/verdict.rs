@@ -187,6 +187,9 @@ impl Outcome {
         | 1 << 25
         | 1 << 27;
 
+    /// A bit for each outcome that is an event: what drops, and what would.
+    const REPORTED: u32 = Self::DROPS | Self::DROPS << 1;
+
     /// The outcome of that number, if there is one.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
@@ -204,6 +207,12 @@ impl Outcome {
     #[inline(always)]
     pub const fn drops(self) -> bool {
         Self::DROPS >> (self.0 & 31) & 1 != 0
+    }
+
+    /// Whether it is an event.
+    #[inline(always)]
+    pub const fn is_reported(self) -> bool {
+        Self::REPORTED >> (self.0 & 31) & 1 != 0
     }
 
     /// The same, spared: what would be dropped passes, and is counted as that.
@@ -244,6 +253,26 @@ impl Outcome {
         }
     }
 
+    /// Number of the reason without a branch: the packet program asks it of every drop.
+    #[inline(always)]
+    pub const fn reason_number(self) -> usize {
+        let half = Self::REASONS[(self.0 >> 4 & 1) as usize];
+        (half >> (4 * (self.0 & 15)) & 15) as usize
+    }
+
+    /// Four bits for each outcome, 16 to a word.
+    const REASONS: [u64; 2] = {
+        let mut words = [0; 2];
+        let mut number = 0;
+        while number < 2 * OUTCOMES {
+            if let Some(outcome) = Self::from_number(number as u8) {
+                words[number / 16] |= (outcome.reason() as u64) << (4 * (number % 16));
+            }
+            number += 1;
+        }
+        words
+    };
+
     /// Whether it is counted with a service.
     pub const fn has_service(self) -> bool {
         self.0 as usize >= OUTCOMES
@@ -257,6 +286,9 @@ pub struct Decision {
     pub outcome: Outcome,
     /// The service's number; 0 where the outcome has none.
     pub service: u8,
+    /// 1 for a new connection to a service that logs those that it takes. A number, not a bool:
+    /// what the verifier need not branch on does not double its work.
+    pub logged: u32,
 }
 
 impl Decision {
@@ -266,7 +298,24 @@ impl Decision {
         Self {
             outcome,
             service: 0,
+            logged: 0,
         }
+    }
+
+    /// A decision of a service.
+    #[inline(always)]
+    pub const fn of_service(outcome: Outcome, service: u8) -> Self {
+        Self {
+            outcome,
+            service,
+            logged: 0,
+        }
+    }
+
+    /// Whether it is an event.
+    #[inline(always)]
+    pub const fn is_reported(self) -> bool {
+        self.logged | Outcome::REPORTED >> (self.outcome.0 & 31) & 1 != 0
     }
 
     /// The service's number, where the packet belongs to one.

@@ -14,14 +14,14 @@
 
 mod kernel;
 
-use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
+use aya_ebpf::bindings::xdp_action::XDP_PASS;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use filter_common::answer::{Words, word};
 use filter_common::verdict::{Decision, Outcome};
 use filter_ebpf::ask::answer;
 use filter_ebpf::{Packet as _, decide};
-use kernel::{Frame, KernelTables, Shared, clock, question, record};
+use kernel::{Frame, KernelTables, Shared, clock, ending, question, record};
 
 /// For kernels from 5.18 on: also frames in several buffers, as jumbo MTUs need.
 #[xdp(frags)]
@@ -50,11 +50,10 @@ pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
 fn run(ctx: &XdpContext, frame: Frame) -> u32 {
     let (decision, interface) = judge(ctx, &frame);
     record::count(decision, interface, frame.len());
-    record::log(ctx, decision, interface);
-    match decision.outcome {
-        Outcome::FAULT => XDP_ABORTED,
-        outcome if outcome.drops() => XDP_DROP,
-        _ => XDP_PASS,
+    if decision.is_reported() {
+        ending::end(ctx, decision, interface, frame.len())
+    } else {
+        XDP_PASS
     }
 }
 

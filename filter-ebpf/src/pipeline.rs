@@ -96,7 +96,10 @@ where
     } else {
         rate::limit(tables, segment.source, service, entry, opens, now)?
     };
-    Some(service::judged(tables, service, outcome))
+    Some(Decision {
+        logged: u32::from(opens.is_some()) & service::logs_connections(tables, service),
+        ..service::judged(tables, service, outcome)
+    })
 }
 
 /// Row 7.

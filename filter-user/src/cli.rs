@@ -3,10 +3,13 @@
 #![forbid(unsafe_code)]
 
 use crate::explain::{Flags, What};
+use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
 };
+use filter_common::verdict::Reason;
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -88,6 +91,11 @@ pub enum Command {
     /// Answered by the loaded program, which counts nothing for it and takes nothing from the
     /// source's rate; with --config on the command line, offline, by the same packet path.
     Explain(ExplainOptions),
+    /// The newest sampled events: what was dropped or would have been, and accepted connections
+    /// of services with log_connections
+    ///
+    /// How many a second there may be is events_per_second; what is beyond is counted and said.
+    Events(EventOptions),
     /// Detach and unpin: the host is as if never filtered
     Unload(UnloadOptions),
 }
@@ -236,6 +244,32 @@ pub struct ExplainOptions {
     pub json: bool,
 }
 
+/// Options of `events`.
+#[derive(Debug, Args)]
+pub struct EventOptions {
+    /// Print events as they come, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Only of this service; - for none
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub service: Option<String>,
+    /// Only for this reason
+    #[arg(long, value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::label)))]
+    pub reason: Option<String>,
+    /// Only from this address or prefix
+    #[arg(long, value_name = "IP[/N]", value_parser = prefix)]
+    pub source: Option<IpNet>,
+}
+
+fn prefix(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    let prefix = address.or_else(|_| text.parse::<IpNet>());
+    prefix.map_err(|_| "neither an address nor a prefix".to_owned())
+}
+
 /// Options of `unload`.
 #[derive(Debug, Args)]
 pub struct UnloadOptions {
@@ -284,6 +318,19 @@ mod tests {
     fn wrong_usage_exits_2() {
         let error = Cli::try_parse_from(["edge-filter", "chekc"]).expect_err("no such command");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn events_are_asked_for_by_address_or_prefix() {
+        for source in ["10.0.0.1", "10.0.0.0/8", "2001:db8::1", "2001:db8::/32"] {
+            let arguments = ["edge-filter", "events", "--source", source];
+            Cli::try_parse_from(arguments).expect("valid usage");
+        }
+        for wrong in [["--source", "everyone"], ["--reason", "bad_luck"]] {
+            let arguments = ["edge-filter", "events"].into_iter().chain(wrong);
+            let error = Cli::try_parse_from(arguments).expect_err("no such thing");
+            assert_eq!(error.exit_code(), 2);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod config;
 pub mod configured;
 pub mod control;
 pub mod daemon;
+pub mod events;
 pub mod explain;
 pub mod guard;
 pub mod ids;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// For a number that nobody has a name for, and for packets from an interface without a slot.
-const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
 /// The label `service` where there is none.
 pub const NO_SERVICE: &str = "-";
 

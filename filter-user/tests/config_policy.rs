@@ -39,6 +39,10 @@ fn the_example_means_what_it_says() {
         last,
         transport,
     };
+    let list = |at| Sources {
+        lists: vec![at],
+        ..Sources::default()
+    };
     let partners = "198.51.100.7/32".parse().unwrap();
     let policy = Policy {
         daemon: Daemon {
@@ -115,14 +119,12 @@ fn the_example_means_what_it_says() {
                     v4: vec![partners],
                     v6: vec![],
                 },
-                deny: Sources {
-                    lists: vec![2],
-                    ..Sources::default()
-                },
+                deny: list(2),
                 exempt: Sources {
                     v4: vec![partners],
                     ..Sources::default()
                 },
+                log_connections: true,
                 rate_limit: Some(RateLimit {
                     connections: Some(Rate {
                         per_second: 20.0,
@@ -135,10 +137,7 @@ fn the_example_means_what_it_says() {
                     source_prefix_ipv4: 32,
                     source_prefix_ipv6: 64,
                     overrides: vec![Override {
-                        sources: Sources {
-                            lists: vec![1],
-                            ..Sources::default()
-                        },
+                        sources: list(1),
                         connections: Some(Rate {
                             per_second: 200.0,
                             burst: 400.0,
@@ -161,6 +160,7 @@ fn the_example_means_what_it_says() {
                 },
                 deny: Sources::default(),
                 exempt: Sources::default(),
+                log_connections: false,
                 rate_limit: Some(RateLimit {
                     connections: Some(Rate {
                         per_second: 0.2,
@@ -174,7 +174,7 @@ fn the_example_means_what_it_says() {
                     source_prefix_ipv6: 64,
                     overrides: vec![],
                 }),
-                line: 64,
+                line: 65,
             },
         ],
     };

@@ -11,6 +11,7 @@ use filter_common::verdict::{Action, Count, NOTES, Note, Outcome};
 use filter_user::compile::Generation;
 use filter_user::kernel::counters::Counted;
 use filter_user::kernel::generations::Placement;
+use filter_user::kernel::pins::Folder;
 use filter_user::kernel::{Kernel, Options};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -58,6 +59,14 @@ impl Tested {
     /// # Errors
     /// No root, no object, or what the kernel refuses.
     pub fn load() -> Result<Self> {
+        Self::load_with_log(0)
+    }
+
+    /// The same, with the packet program's own log at a level.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn load_with_log(log_level: u8) -> Result<Self> {
         // SAFETY: the thread is the test's own, and no file of its was opened before.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }
             .context("new namespaces: needs root")?;
@@ -71,7 +80,7 @@ impl Tested {
         let options = Options {
             pin_path,
             tracked_sources: 65_536,
-            log_level: 0,
+            log_level,
         };
         let kernel = Kernel::open(&object("edge-filter-test.o")?, &options)?;
         kernel.state.set_ephemeral_ports(32_768, 60_999);
@@ -80,6 +89,11 @@ impl Tested {
             counted: Vec::new(),
             _pins: pins,
         })
+    }
+
+    /// Where its maps are pinned.
+    pub fn folder(&self) -> &Folder {
+        &self.kernel.folder
     }
 
     /// Puts a generation in force.
@@ -193,6 +207,22 @@ impl Tested {
             counted.outcome
         );
         Ok((counted.interface, counted.service, counted.outcome))
+    }
+
+    /// Runs the program on a frame many times over, whatever it says.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn flood(&mut self, frame: &[u8], times: u32) -> Result<()> {
+        let program = self.kernel.ebpf().program("edge_filter");
+        let program: &Xdp = program.context("no program")?.try_into()?;
+        program.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: times,
+            ..Default::default()
+        })?;
+        self.counted = self.kernel.counters.read()?;
+        Ok(())
     }
 
     /// Asks what would become of a frame.

@@ -193,3 +193,8 @@ fn the_verifier_reads_less_than_half_of_what_it_may() {
         );
     }
 }
+
+#[test]
+fn the_program_loads_with_its_log_wide_open() {
+    Tested::load_with_log(5).expect("the stack has room for it");
+}

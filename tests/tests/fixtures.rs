@@ -1,8 +1,11 @@
 //! The fixture table, through `decide` on the host and through the loaded program.
 
+use edge_filter_tests::events::Tap;
 use edge_filter_tests::fixtures::{SERVICES, Unlisted, all, generation};
 use edge_filter_tests::kernel::Tested;
-use filter_common::verdict::Outcome;
+use filter_common::event::Event;
+use filter_common::verdict::{Action, Outcome};
+use filter_ebpf::parse::describe::describe;
 use filter_user::offline::Host;
 
 /// Longer than any rate of the table takes to refill, and a whole number of both clocks' units.
@@ -58,6 +61,7 @@ fn frames_shorter_than_a_header_are_malformed() {
 #[test]
 fn the_kernel_decides_as_the_table_says() {
     let mut tested = Tested::load().expect("the test object");
+    let mut tap = Tap::open(&tested, 1_000_000).expect("opened");
     let mut fixtures = all();
     fixtures.sort_by_key(|fixture| (fixture.unlisted as u8, fixture.is_monitor));
     let mut placed = None;
@@ -76,6 +80,7 @@ fn the_kernel_decides_as_the_table_says() {
                 for frame in &fixture.before {
                     tested.run(frame)?;
                 }
+                tap.read()?;
                 tested.run(&fixture.frame)
             })
             .unwrap_or_else(|error| panic!("{}: {error:#}", fixture.name));
@@ -86,5 +91,35 @@ fn the_kernel_decides_as_the_table_says() {
             "{}: {:02x?}",
             fixture.name, fixture.frame
         );
+        let mut events = tap.read().expect("read");
+        for event in &mut events {
+            assert!(event.generation > 0);
+            event.generation = 0;
+        }
+        let wanted = event(now_ns, interface, service, outcome, &fixture.frame);
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        assert_eq!(events, wanted, "{}: {:02x?}", fixture.name, fixture.frame);
     }
+}
+
+/// The one event of a packet that ends, or would, but for the generation.
+fn event(
+    now_ns: u64,
+    interface: u32,
+    service: Option<u8>,
+    outcome: Outcome,
+    frame: &[u8],
+) -> Option<Event> {
+    let mut event = Event {
+        time_ns: now_ns,
+        packet_length: frame.len() as u32,
+        generation: 0,
+        interface_index: 1,
+        outcome: outcome.number(),
+        service: service.unwrap_or(0),
+        interface: interface as u8,
+        ..Event::default()
+    };
+    describe(frame, &mut event);
+    (outcome.action() != Action::Pass).then_some(event)
 }

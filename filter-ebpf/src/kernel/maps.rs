@@ -1,9 +1,10 @@
 //! The maps, by name. The daemon makes them, or adopts those that are pinned.
 
 use super::cells::KernelCell;
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use filter_common::addr::SourceKey;
+use filter_common::event::{Budget, Event};
 use filter_common::policy::{FixedWords, Page};
 use filter_common::sources::WAYS;
 use filter_common::state::{SLOTS, State};
@@ -17,6 +18,8 @@ const NO_PREALLOC: usize = 1;
 /// The contract's limits.
 const MAX_BANS: usize = 100_000;
 const MAX_ALLOWS: usize = 10_000;
+/// Bytes of the ring of events: 6,500 of them, for the time in which no daemon reads.
+const RING: usize = 512 << 10;
 
 #[btf_map]
 pub static STATE: Array<State, 1, MMAPABLE> = Array::new();
@@ -50,6 +53,17 @@ pub static BANS: HashMap<SourceKey, u64, MAX_BANS, NO_PREALLOC> = HashMap::new()
 /// Expiry by source and scope.
 #[btf_map]
 pub static ALLOWS: HashMap<SourceKey, u64, MAX_ALLOWS, NO_PREALLOC> = HashMap::new();
+
+/// Events on their way to the daemon.
+#[btf_map]
+pub static EVENTS: RingBuf<Event, RING> = RingBuf::new();
+
+/// See `Limits`.
+#[btf_map]
+pub static EVENT_LIMITS: Array<u64, 1> = Array::new();
+
+#[btf_map]
+pub static EVENT_BUDGETS: PerCpuArray<Budget, 1> = PerCpuArray::new();
 
 #[cfg(feature = "test-clock")]
 #[btf_map]

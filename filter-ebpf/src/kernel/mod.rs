@@ -2,6 +2,7 @@
 
 mod cells;
 pub mod clock;
+pub mod ending;
 mod maps;
 pub mod question;
 pub mod record;

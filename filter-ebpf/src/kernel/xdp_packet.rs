@@ -25,6 +25,16 @@ impl Frame {
         }
     }
 
+    /// The same, of a length that is known already.
+    #[inline(always)]
+    pub fn of_length(ctx: &XdpContext, length: u64) -> Self {
+        Self {
+            start: ctx.data(),
+            end: ctx.data_end(),
+            length,
+        }
+    }
+
     /// A frame in one buffer.
     #[inline(always)]
     pub fn linear(ctx: &XdpContext) -> Self {

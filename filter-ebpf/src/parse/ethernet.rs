@@ -9,6 +9,9 @@ const TAG: usize = 4;
 /// by nobody.
 const TAGS: usize = 2;
 
+/// Of a tag, without its priority.
+const VLAN_ID: u16 = 0xfff;
+
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 /// IEEE 802.1Q and 802.1ad.
@@ -39,6 +42,24 @@ pub(super) fn network<P: Packet + ?Sized>(packet: &P) -> Result<Network, Parsed>
         _ if is_vlan(kind) => Err(Parsed::Malformed),
         _ => Err(Parsed::NotIp),
     }
+}
+
+/// The tags before an IP header at `at`, as events have them: 1 more than the id, outer first, 0
+/// for none.
+#[inline(always)]
+pub(super) fn vlans<P: Packet + ?Sized>(packet: &P, at: usize) -> [u16; TAGS] {
+    let id = |tag: Option<[u8; TAG]>| tag.map_or(0, |tag| (tag.u16_at::<0>() & VLAN_ID) + 1);
+    let outer = if at > HEADER {
+        packet.load(HEADER)
+    } else {
+        None
+    };
+    let inner = if at > HEADER + TAG {
+        packet.load(HEADER + TAG)
+    } else {
+        None
+    };
+    [id(outer), id(inner)]
 }
 
 #[inline(always)]

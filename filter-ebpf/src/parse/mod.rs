@@ -1,6 +1,7 @@
 //! Frame -> what it carries: rows 1 to 3 and 5 of the verdict table, and all that the later
 //! rows ask about. Only the outermost IP header is read.
 
+pub mod describe;
 mod ethernet;
 mod ipv4;
 mod ipv6;

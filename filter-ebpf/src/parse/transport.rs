@@ -6,8 +6,8 @@ use filter_common::addr::Address;
 
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 
 const TCP_HEADER: usize = 20;

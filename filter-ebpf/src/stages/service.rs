@@ -82,5 +82,11 @@ pub fn judged<T: Tables>(tables: &T, service: u8, outcome: Outcome) -> Decision 
     } else {
         outcome
     };
-    Decision { outcome, service }
+    Decision::of_service(outcome, service)
+}
+
+/// 1 for a service that logs the new connections that it takes.
+#[inline(always)]
+pub fn logs_connections<T: Tables>(tables: &T, service: u8) -> u32 {
+    tables.fixed().services[usize::from(service) % SERVICES].logs_connections
 }

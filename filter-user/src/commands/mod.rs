@@ -6,6 +6,7 @@ mod apply;
 mod check;
 mod confirm;
 mod counters;
+mod events;
 mod explain;
 mod reload;
 mod rollback;
@@ -72,6 +73,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
         Command::Explain(options) => explain::run(options, &cli.paths),
+        Command::Events(options) => events::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
     };
     match result {

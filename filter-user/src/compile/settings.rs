@@ -37,6 +37,7 @@ fn service_settings(service: &Service) -> layout::Service {
         is_monitor: is_monitor(service.mode),
         upper_mask6: (mask6 >> 64) as u64,
         lower_mask6: mask6 as u64,
+        logs_connections: service.log_connections.into(),
         padding: 0,
     }
 }

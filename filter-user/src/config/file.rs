@@ -81,6 +81,7 @@ pub(super) struct Service {
     pub allow: Option<Texts>,
     pub deny: Option<Texts>,
     pub exempt: Option<Texts>,
+    pub log_connections: Option<Spanned<bool>>,
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -239,6 +240,7 @@ fn read_service(text: &str, table: &Table<'_>) -> Service {
         allow: table.strings("allow"),
         deny: table.strings("deny"),
         exempt: table.strings("exempt"),
+        log_connections: table.boolean("log_connections"),
         rate_limit: table
             .table("rate_limit", &keys::RATE_LIMIT)
             .as_ref()

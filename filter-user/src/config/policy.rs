@@ -177,6 +177,8 @@ pub struct Service {
     pub deny: Sources,
     /// Who is never limited; does not imply `allow`.
     pub exempt: Sources,
+    /// Whether accepted new connections are events.
+    pub log_connections: bool,
     /// How fast one source may come.
     pub rate_limit: Option<RateLimit>,
     /// 1-based line of its `[[service]]`, for `explain`.

@@ -60,6 +60,7 @@ fn read_one(
         allow: names.sources(typed.allow.as_ref()),
         deny: names.sources(typed.deny.as_ref()),
         exempt: names.sources(typed.exempt.as_ref()),
+        log_connections: given(&typed.log_connections, false),
         rate_limit,
         line: typed.line,
         ports: ports.iter().map(|(_, ports)| *ports).collect(),

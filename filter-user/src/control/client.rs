@@ -41,6 +41,33 @@ pub enum ClientError {
     },
 }
 
+/// Asks the daemon for many lines. Waits for each as long as `limit`, or for ever.
+///
+/// # Errors
+/// No daemon, or it takes no request.
+pub fn open(
+    path: &Path,
+    request: &Request,
+    limit: Option<Duration>,
+) -> Result<BufReader<UnixStream>, ClientError> {
+    let silent = |source| ClientError::Silent {
+        path: path.to_path_buf(),
+        source,
+    };
+    let mut stream = UnixStream::connect(path).map_err(|source| ClientError::NoDaemon {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    stream.set_read_timeout(limit).map_err(silent)?;
+    stream.set_write_timeout(limit).map_err(silent)?;
+    let line = encode_request(request).map_err(|source| ClientError::Answer {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    writeln!(stream, "{line}").map_err(silent)?;
+    Ok(BufReader::new(stream))
+}
+
 /// Asks the daemon, and waits for its answer as long as `limit`.
 ///
 /// # Errors
@@ -54,16 +81,8 @@ pub fn ask(path: &Path, request: &Request, limit: Duration) -> Result<Answer, Cl
         path: path.to_path_buf(),
         source,
     };
-    let mut stream = UnixStream::connect(path).map_err(|source| ClientError::NoDaemon {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    stream.set_read_timeout(Some(limit)).map_err(silent)?;
-    stream.set_write_timeout(Some(limit)).map_err(silent)?;
-    let line = encode_request(request).map_err(answer)?;
-    writeln!(stream, "{line}").map_err(silent)?;
     let mut line = Vec::new();
-    let mut reader = BufReader::new(stream.take(MAX_ANSWER_BYTES));
+    let mut reader = open(path, request, Some(limit))?.take(MAX_ANSWER_BYTES);
     reader.read_until(b'\n', &mut line).map_err(silent)?;
     if line.is_empty() {
         return Err(silent(io::Error::from(io::ErrorKind::UnexpectedEof)));

@@ -6,7 +6,7 @@
 mod client;
 mod server;
 
-pub use client::{ClientError, ask};
+pub use client::{ClientError, ask, open};
 pub use server::{Asked, Server};
 
 use crate::guard::Finding;
@@ -50,6 +50,12 @@ pub enum Request {
     Rollback {},
     /// What is in force.
     Status {},
+    /// The newest events, or all that come from now on. The answer is many lines, each an
+    /// [`crate::events::Line`].
+    Events {
+        /// Whether to go on for ever.
+        follow: bool,
+    },
     /// Detach from one interface, or from all and end.
     Unload {
         /// Which.
@@ -203,6 +209,7 @@ mod tests {
         for request in [
             Request::Reload { force: true },
             Request::Status {},
+            Request::Events { follow: true },
             Request::Unload { device: None },
         ] {
             let line = encode_request(&request).unwrap();

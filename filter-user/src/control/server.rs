@@ -2,6 +2,7 @@
 //! that says nothing, or too much, is left.
 
 use super::{Answer, MAX_REQUEST_BYTES, Refusal, RefusalKind, Request, decode_request};
+use crate::events::{self, Journal};
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -55,8 +56,9 @@ impl Server {
         })
     }
 
-    /// Takes in requests for ever.
-    pub async fn serve(self, requests: mpsc::Sender<Asked>) {
+    /// Takes in requests for ever. Events are answered from the journal, by the caller's own task;
+    /// everything else goes to the daemon's loop.
+    pub async fn serve(self, requests: mpsc::Sender<Asked>, journal: Arc<Journal>) {
         let places = Arc::new(Semaphore::new(CALLERS));
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -64,9 +66,9 @@ impl Server {
             };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let requests = requests.clone();
+                    let (requests, journal) = (requests.clone(), Arc::clone(&journal));
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, requests).await {
+                        if let Err(error) = converse(stream, requests, &journal).await {
                             tracing::debug!(%error, "control connection ended");
                         }
                         drop(place);
@@ -98,7 +100,11 @@ fn remove_socket(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn converse(stream: UnixStream, requests: mpsc::Sender<Asked>) -> io::Result<()> {
+async fn converse(
+    stream: UnixStream,
+    requests: mpsc::Sender<Asked>,
+    journal: &Journal,
+) -> io::Result<()> {
     let caller = stream.peer_cred()?.uid();
     let is_allowed = caller == 0 || caller == rustix::process::geteuid().as_raw();
     let (input, mut output) = stream.into_split();
@@ -119,6 +125,9 @@ async fn converse(stream: UnixStream, requests: mpsc::Sender<Asked>) -> io::Resu
                 Answer::Refused(Refusal::new(RefusalKind::Denied, message))
             }
             Err(refusal) => Answer::Refused(refusal),
+            Ok(Request::Events { follow }) => {
+                return events::stream(journal, follow, &mut input, &mut output).await;
+            }
             Ok(request) => ask_daemon(request, &requests).await,
         };
         in_time(write(&mut output, &answer)).await?;
@@ -199,7 +208,7 @@ mod tests {
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
             let (sender, mut requests) = mpsc::channel(1);
-            let serving = tokio::spawn(server.serve(sender));
+            let serving = tokio::spawn(server.serve(sender, Arc::default()));
             tokio::spawn(async move {
                 while let Some(Asked { request, answer }) = requests.recv().await {
                     assert_eq!(request, Request::Reload { force: true });

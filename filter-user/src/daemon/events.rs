@@ -217,6 +217,8 @@ impl Daemon {
                 Ok(links) => Answer::Status(Box::new(self.shared.status(&links))),
                 Err(error) => failed(&error.into()),
             },
+            // Answered where it is asked: it never comes this far.
+            Request::Events { .. } => failed(&anyhow::anyhow!("events are streamed")),
             Request::Unload { device: None } => match self.kernel.folder.unload() {
                 Ok(interfaces) => {
                     tracing::warn!(

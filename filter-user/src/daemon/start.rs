@@ -12,9 +12,11 @@ use crate::cli::{PathOptions, RunOptions};
 use crate::commands::Failure;
 use crate::config::{self, HostFacts, Loaded};
 use crate::control::Server;
+use crate::events::{Journal, collect};
 use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::counters::Counted;
+use crate::kernel::events::{Budgets, Ring, set_limits};
 use crate::kernel::generations::Placement;
 use crate::kernel::{Kernel, Options, Pins, environment, netlink};
 use crate::locations::Locations;
@@ -22,6 +24,7 @@ use crate::state_directory::{self, Lock};
 use crate::watch::{Fingerprint, Schedule, Watcher};
 use crate::{log, metrics};
 use anyhow::{Context as _, anyhow};
+use filter_common::event::Limits;
 use filter_common::state::Active;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -157,7 +160,8 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         let path = daemon.settings.control_socket.display();
         format!("control socket {path}: cannot listen")
     })?;
-    tokio::spawn(server.serve(requests));
+    let journal = daemon.start_events();
+    tokio::spawn(server.serve(requests, journal));
     tokio::spawn(metrics::serve(
         daemon.settings.metrics_listen,
         Arc::clone(&daemon.shared),
@@ -169,6 +173,23 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
 }
 
 impl Daemon {
+    /// Reads events from now on. Without them the filter does its work too.
+    fn start_events(&self) -> Arc<Journal> {
+        let journal = Arc::new(Journal::default());
+        let folder = &self.kernel.folder;
+        let limits = Limits::new(self.settings.events_per_second);
+        let opened = set_limits(folder, limits)
+            .and_then(|()| Ok((Ring::open(folder)?, Budgets::open(folder)?)));
+        match opened {
+            Ok((ring, budgets)) => {
+                let (shared, journal) = (Arc::clone(&self.shared), Arc::clone(&journal));
+                tokio::spawn(collect(ring, budgets, shared, journal));
+            }
+            Err(error) => tracing::error!("NO EVENTS: {:#}", anyhow!(error)),
+        }
+        journal
+    }
+
     async fn first(
         &mut self,
         first: First,

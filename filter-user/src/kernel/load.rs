@@ -15,7 +15,7 @@ use filter_common::sources::{Seed, WAYS};
 use std::path::PathBuf;
 
 /// Maps that are pinned, and so outlive the daemon.
-const PINNED: [&str; 9] = [
+const PINNED: [&str; 12] = [
     "STATE",
     "FIXED",
     "PAGES",
@@ -25,6 +25,9 @@ const PINNED: [&str; 9] = [
     "NOTES",
     "BANS",
     "ALLOWS",
+    "EVENTS",
+    "EVENT_LIMITS",
+    "EVENT_BUDGETS",
 ];
 /// The tables of sources: their size is the operator's choice.
 const SIZED: [&str; 2] = ["CONNECTIONS", "PACKETS"];

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod counters;
 pub mod environment;
 mod error;
+pub mod events;
 pub mod generations;
 pub mod load;
 pub mod netlink;

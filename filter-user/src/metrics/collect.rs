@@ -4,6 +4,7 @@ use super::encode::{Family, Sample, Value};
 use super::process::process;
 use super::table::{self, METRICS, Metric};
 use crate::daemon::{Shared, View};
+use crate::kernel::events::Budgets;
 use crate::kernel::netlink::Link;
 use crate::kernel::{KernelError, clock};
 use crate::report::{Known, interfaces};
@@ -84,13 +85,11 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     scrape.add(&table::SOURCES_CAPACITY, &[], capacity as u64);
     let evictions = pins.counters.note(Note::SourceEvicted)?;
     scrape.add(&table::EVICTIONS, &[], evictions);
-    // Nothing makes bans, allows or events yet.
-    for metric in [
-        &table::BANS,
-        &table::ALLOWS,
-        &table::EVENTS,
-        &table::EVENTS_LOST,
-    ] {
+    let events = Budgets::open(&pins.folder)?.read()?;
+    scrape.add(&table::EVENTS, &[], events.sent);
+    scrape.add(&table::EVENTS_LOST, &[], events.all_lost());
+    // Nothing makes bans or allows yet.
+    for metric in [&table::BANS, &table::ALLOWS] {
         scrape.add(metric, &[], 0);
     }
     for (metric, value) in process() {

@@ -145,12 +145,12 @@ pub(super) const ALLOWS: Metric = gauge("edge_filter_allows", &[], "Timed allows
 pub(super) const EVENTS: Metric = counter(
     "edge_filter_events_total",
     &[],
-    "Sampled events that the daemon received",
+    "Sampled events that the packet program passed to the daemon",
 );
 pub(super) const EVENTS_LOST: Metric = counter(
     "edge_filter_events_lost_total",
     &[],
-    "Sampled events that were lost on the way",
+    "Events that were not sampled: beyond events_per_second, or no daemon read them",
 );
 pub(super) const CPU: Metric = counter(
     "process_cpu_seconds_total",

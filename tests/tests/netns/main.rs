@@ -3,6 +3,7 @@
 mod access;
 mod addresses;
 mod apply;
+mod events;
 mod explain;
 mod flood;
 mod frames;

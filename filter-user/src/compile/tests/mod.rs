@@ -59,6 +59,7 @@ fn service(name: &str, port: u16) -> Service {
         allow: Sources::default(),
         deny: Sources::default(),
         exempt: Sources::default(),
+        log_connections: false,
         rate_limit: None,
         line: 1,
     }

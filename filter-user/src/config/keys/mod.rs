@@ -144,7 +144,7 @@ pub(super) const DAEMON: Section = Section {
             "events_per_second",
             "an integer",
             Value("100"),
-            "Sampled events a second and CPU, 0 to 1000000.",
+            "Sampled events a second and CPU, 0 (none) to 1000000; at least one of each reason.",
         ),
     ],
 };

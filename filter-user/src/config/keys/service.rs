@@ -60,6 +60,12 @@ pub(in super::super) const SERVICE: Section = Section {
             "Who is never rate limited; does not imply `allow`.",
         ),
         key(
+            "log_connections",
+            "true or false",
+            Value("false"),
+            "Accepted new connections are events too.",
+        ),
+        key(
             "rate_limit",
             "a table",
             Unset("no limit"),

@@ -1,0 +1,100 @@
+//! The end of a packet that is worth a word: its event, as far as the budget goes, its line in
+//! the log, its verdict. A global function, as in `sources`: the verifier reads it once, not once
+//! for each way that leads to it, and a packet that is no event pays one comparison.
+//!
+//! What is told is read from the frame again: the packet's way carries nothing for it.
+
+use super::maps::{EVENT_BUDGETS, EVENT_LIMITS, EVENTS};
+use super::tables::Shared;
+use super::{Frame, clock, record};
+use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::programs::XdpContext;
+use filter_common::event::{Event, Limits};
+use filter_common::verdict::{Decision, Outcome};
+use filter_ebpf::parse::describe::describe;
+
+/// Ends a packet whose decision is reported. Returns the verdict.
+#[inline(always)]
+pub fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
+    let outcome = u32::from(decision.outcome.number());
+    let service = u32::from(decision.service);
+    edge_filter_end(ctx.ctx, outcome, service, interface, length)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_end(
+    ctx: *mut xdp_md,
+    outcome: u32,
+    service: u32,
+    interface: u32,
+    length: u64,
+) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let Some(outcome) = Outcome::from_number(outcome as u8) else {
+        return XDP_ABORTED;
+    };
+    let decision = Decision::of_service(outcome, service as u8);
+    report(&ctx, decision, interface, length);
+    record::log(&ctx, decision, interface);
+    match outcome {
+        Outcome::FAULT => XDP_ABORTED,
+        outcome if outcome.drops() => XDP_DROP,
+        _ => XDP_PASS,
+    }
+}
+
+/// Sends an event, or counts it as lost.
+#[inline(always)]
+fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
+    let Some(budget) = EVENT_BUDGETS.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's own slot of the map, and XDP does not nest on a CPU.
+    let budget = unsafe { &mut *budget };
+    let Some(limits) = EVENT_LIMITS.get(0) else {
+        return;
+    };
+    let reason = decision.outcome.reason_number();
+    let now = clock::coarse_ns();
+    if !budget.take(reason, Limits::from_word(*limits), now) {
+        budget.count_lost(reason);
+        return;
+    }
+    let outcome = u32::from(decision.outcome.number());
+    let decision = outcome | u32::from(decision.service) << 8 | interface << 16;
+    if edge_filter_event(ctx.ctx, decision, length, now) == SENT {
+        budget.count_sent();
+    } else {
+        budget.count_lost(reason);
+    }
+}
+
+const SENT: u32 = 1;
+
+/// Writes an event. Apart from the rest, so that a flood beyond the budget does not pay for the
+/// registers that this takes.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_event(ctx: *mut xdp_md, decision: u32, length: u64, now: u64) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let Some(mut entry) = EVENTS.reserve(0) else {
+        return 0;
+    };
+    // Written where it stays: the kernel gives a packet 512 bytes of stack in all.
+    let event = entry.write(Event {
+        time_ns: now,
+        packet_length: length as u32,
+        generation: Shared::open().map_or(0, |shared| shared.active().generation()),
+        // SAFETY: the context is the program's own.
+        interface_index: unsafe { (*ctx.ctx).ingress_ifindex },
+        outcome: decision as u8,
+        service: (decision >> 8) as u8,
+        interface: (decision >> 16) as u8,
+        ..Event::default()
+    });
+    describe(&Frame::of_length(&ctx, length), event);
+    entry.submit(0);
+    SENT
+}
