@@ -16,7 +16,7 @@ mod names;
 mod overrides;
 pub mod policy;
 mod ports;
-mod prefix;
+pub(crate) mod prefix;
 mod protocols;
 mod rates;
 mod reader;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod counters;
 pub mod environment;
 mod error;
+pub mod exceptions;
 pub mod generations;
 pub mod load;
 pub mod netlink;
