@@ -6,6 +6,7 @@ pub mod compile;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod exceptions;
 pub mod ids;
 pub mod in_force;
 pub mod kernel;

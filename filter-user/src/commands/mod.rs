@@ -2,11 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+mod addresses;
+mod allow;
+mod allows;
+mod ban;
+mod bans;
+mod bypass;
 mod check;
 mod counters;
+mod disallow;
 mod reload;
 mod run;
 mod status;
+mod unban;
 mod unload;
 
 use crate::cli::{Cli, Command};
@@ -61,6 +69,13 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Reload(options) => reload::run(options, &cli.paths),
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
+        Command::Ban(options) => ban::run(options, &cli.paths),
+        Command::Unban(options) => unban::run(options, &cli.paths),
+        Command::Bans(options) => bans::run(options, &cli.paths),
+        Command::Allow(options) => allow::run(options, &cli.paths),
+        Command::Disallow(options) => disallow::run(options, &cli.paths),
+        Command::Allows(options) => allows::run(options, &cli.paths),
+        Command::Bypass(options) => bypass::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
     };
     match result {

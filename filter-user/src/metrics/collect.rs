@@ -4,6 +4,7 @@ use super::encode::{Family, Sample, Value};
 use super::process::process;
 use super::table::{self, METRICS, Metric};
 use crate::daemon::{Shared, View};
+use crate::exceptions;
 use crate::kernel::netlink::Link;
 use crate::kernel::{KernelError, clock};
 use crate::report::{Known, interfaces};
@@ -82,13 +83,11 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     scrape.add(&table::SOURCES_CAPACITY, &[], capacity as u64);
     let evictions = pins.counters.note(Note::SourceEvicted)?;
     scrape.add(&table::EVICTIONS, &[], evictions);
-    // Nothing makes bans, allows or events yet.
-    for metric in [
-        &table::BANS,
-        &table::ALLOWS,
-        &table::EVENTS,
-        &table::EVENTS_LOST,
-    ] {
+    let (bans, allows) = exceptions::count(pins)?;
+    scrape.add(&table::BANS, &[], bans);
+    scrape.add(&table::ALLOWS, &[], allows);
+    // Nothing makes events yet.
+    for metric in [&table::EVENTS, &table::EVENTS_LOST] {
         scrape.add(metric, &[], 0);
     }
     for (metric, value) in process() {

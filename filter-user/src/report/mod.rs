@@ -7,6 +7,7 @@ mod text;
 
 pub(crate) use text::mebibytes;
 
+use crate::exceptions;
 use crate::ids::Book;
 use crate::in_force::{InForce, ListInForce};
 use crate::kernel::netlink::Link;
@@ -33,6 +34,8 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// Sources of which a rate is remembered.
     pub sources: Option<SourcesStatus>,
+    /// Bans and timed allows; `None` if they cannot be read.
+    pub exceptions: Option<ExceptionsStatus>,
     /// Kernel memory.
     pub memory: Option<Memory>,
     /// Seconds until which everything passes; `None` without a bypass.
@@ -116,6 +119,15 @@ pub struct SourcesStatus {
     pub capacity: u64,
 }
 
+/// What the operator said beside the policy, as far as it is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionsStatus {
+    /// Bans.
+    pub bans: u64,
+    /// Timed allows.
+    pub allows: u64,
+}
+
 /// Bytes of kernel memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -192,6 +204,9 @@ impl Status {
                 packets: pins.sources.tracked(Kind::Packet) as u64,
                 capacity,
             }),
+            exceptions: exceptions::count(pins)
+                .ok()
+                .map(|(bans, allows)| ExceptionsStatus { bans, allows }),
             memory: Some(Memory::new(
                 current.map_or(0, |found| found.table_bytes),
                 capacity,
