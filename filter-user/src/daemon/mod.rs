@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod events;
+mod exceptions;
 mod interfaces;
 mod prepare;
 mod reload;
@@ -48,6 +49,7 @@ pub struct Daemon {
     /// Who waits for the next reload, and whether one of them forces it.
     waiting: Vec<oneshot::Sender<Answer>>,
     is_forced: bool,
+    exceptions: exceptions::Exceptions,
     requests: mpsc::Receiver<Asked>,
     /// Until when systemd waits for interfaces; `None` once it was told.
     ready_until: Option<Instant>,

@@ -18,8 +18,8 @@ mod sync;
 mod target;
 mod text;
 
-pub use change::{Change, Lifted, Order};
-pub use desk::Desk;
+pub use change::{Change, ChangeError, Lifted, Order};
+pub use desk::{Desk, DeskError};
 pub use journal::{Journal, JournalError};
 pub use ledger::{Entry, Key, Kind, Ledger, Op, Record};
 pub use list::{Listing, Row, Sort, list};
