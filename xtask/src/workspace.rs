@@ -61,6 +61,11 @@ impl Workspace {
         self.root.join("target/bpf")
     }
 
+    /// Debian's fail2ban, unpacked. Its test finds it by this path, as it does the objects.
+    pub fn fail2ban(&self) -> PathBuf {
+        self.root.join("target/tools/fail2ban")
+    }
+
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
         self.target.join("release/edge-filter")

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::{env, fs, thread};
 
 use rustix::process::Signal;
@@ -144,9 +144,18 @@ tracked_sources = 16384
     /// # Panics
     /// If there is no such program.
     pub fn command(&self, arguments: &[&str]) -> Output {
+        self.command_reading(arguments, Stdio::null())
+    }
+
+    /// As [`Self::command`], with this as its standard input.
+    ///
+    /// # Panics
+    /// If there is no such program.
+    pub fn command_reading(&self, arguments: &[&str], input: impl Into<Stdio>) -> Output {
         let mut command = Command::new(binary());
         command
             .args(arguments)
+            .stdin(input)
             .env("EDGE_FILTER_SOCKET", self.path("control.sock"))
             .env("EDGE_FILTER_CONFIG", self.path("config.toml"));
         self.namespace

@@ -2,6 +2,9 @@
 
 mod access;
 mod addresses;
+mod bans;
+mod bypass;
+mod fail2ban;
 mod flood;
 mod frames;
 mod harness;
