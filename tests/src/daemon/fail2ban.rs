@@ -144,7 +144,7 @@ fn configure(folder: &Path, config: &Path) {
     write("action.d/edge-filter.conf", &action);
     write(
         "filter.d/refused.conf",
-        "[Definition]\nfailregex = ^refused <HOST>$\ndatepattern = {^LN-BEG}EPOCH\n",
+        "[Definition]\nfailregex = ^\\s*refused <ADDR>$\ndatepattern = {^LN-BEG}EPOCH\n",
     );
     let place = folder.display();
     write(
