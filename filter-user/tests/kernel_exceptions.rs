@@ -368,3 +368,27 @@ fn a_command_that_died_halfway_is_made_good() {
         assert!(error.to_string().contains("it has: api"), "{error}");
     });
 }
+
+#[test]
+fn commands_at_the_same_time_wait_for_each_other() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        std::thread::scope(|scope| {
+            for start in 0..8 {
+                let filter = &filter;
+                scope.spawn(move || {
+                    for n in 0..20 {
+                        filter
+                            .ban(None, &targets(100 * start + n, 1))
+                            .expect("room");
+                    }
+                });
+            }
+        });
+        assert_eq!(filter.count(), (160, 0));
+        let journal = Journal::new(&filter.locations.state_directory);
+        let content = journal.read().expect("readable");
+        assert_eq!(content.ledger.len(), 160);
+        assert!(content.damaged.is_empty());
+    });
+}
