@@ -1,13 +1,17 @@
-//! `bans`: from the maps and the journal; takes no lock, so it works whoever hangs.
+//! `bans`: from the maps and the journal; works whoever hangs.
 
 use super::{Failure, print, print_json};
 use crate::cli::{ListOptions, PathOptions};
 use crate::daemon::unix_now;
-use crate::exceptions::{self, Journal, Kind, Listing};
+use crate::exceptions::{self, Journal, Kind, Listing, Lock};
 use crate::ids::Book;
 use crate::kernel::Pins;
 use crate::locations::Locations;
 use serde_json::json;
+use std::time::Duration;
+
+/// Others change 100,000 rows in less.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn run(options: &ListOptions, paths: &PathOptions) -> Result<(), Failure> {
     show(Kind::Ban, options, paths)
@@ -16,6 +20,8 @@ pub(super) fn run(options: &ListOptions, paths: &PathOptions) -> Result<(), Fail
 pub(super) fn show(kind: Kind, options: &ListOptions, paths: &PathOptions) -> Result<(), Failure> {
     let locations = Locations::find(paths, options.pin_path.as_deref());
     let (folder, pin_path) = (&locations.state_directory, &locations.pin_path);
+    // So that journal and maps are of one moment; who hangs with the lock is not waited for long.
+    let _lock = Lock::take(folder, PATIENCE).ok();
     let content = Journal::new(folder).read().map_err(anyhow::Error::from)?;
     for (number, _) in &content.damaged {
         eprintln!(

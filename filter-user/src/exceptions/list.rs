@@ -63,12 +63,13 @@ pub fn list(
     book: &Book,
     now_unix: u64,
 ) -> Result<Vec<Row>, KernelError> {
-    let now_ns = clock::monotonic_ns();
-    let mut in_force: HashMap<Key, u64> = HashMap::new();
-    for (key, expiry) in match pins {
+    let found = match pins {
         Some(pins) => map_of(&pins.exceptions, kind).rows()?,
         None => Vec::new(),
-    } {
+    };
+    let now_ns = clock::monotonic_ns();
+    let mut in_force: HashMap<Key, u64> = HashMap::new();
+    for (key, expiry) in found {
         let service = match key.scope() {
             Some(Scope::All) => None,
             Some(Scope::Service(number)) => match book.services.name(number) {

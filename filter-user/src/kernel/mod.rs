@@ -4,6 +4,7 @@
 pub mod attach;
 pub mod clock;
 pub mod counters;
+mod detach;
 pub mod environment;
 mod error;
 pub mod exceptions;

@@ -3,6 +3,7 @@
 
 use super::KernelError;
 use super::counters::Counters;
+use super::detach;
 use super::exceptions::{ExceptionMap, Exceptions};
 use super::sources::Sources;
 use super::state::StateMap;
@@ -87,7 +88,10 @@ impl Folder {
     /// # Errors
     /// The pin that cannot be removed.
     pub fn detach(&self, interface: &str) -> Result<bool, KernelError> {
-        remove(&self.link(interface))
+        let pin = self.link(interface);
+        // If it cannot be ended at once it ends with its pin, a moment later.
+        let _ = detach::detach_now(&pin);
+        remove(&pin)
     }
 
     /// Detaches every interface and removes every pin: the host is as if never filtered.

@@ -59,6 +59,7 @@ fn an_offence_in_a_log_is_a_ban_until_fail2ban_lifts_it() {
     let fail2ban = Fail2ban::start(&net.server, &host);
     let again = wait::until("the ban restored", || ban_of(&host, "10.77.0.11"));
     let left = |ban: &Value| ban["seconds_left"].as_u64().expect("it is timed");
-    assert!(left(&again) <= left(&first), "{first} {again}");
+    // To within the second that the shell counts in.
+    assert!(left(&again) <= left(&first) + 1, "{first} {again}");
     fail2ban.stop();
 }
