@@ -1,7 +1,7 @@
 //! Bans and timed allows as the operator makes them: at once, for as long as said, whatever
 //! becomes of the daemon.
 
-use edge_filter_tests::daemon::Host;
+use edge_filter_tests::daemon::{Host, binary};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_udp};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::process::Command;
 
 use crate::{FAMILIES, PORT, WIRE};
 
@@ -296,6 +297,39 @@ fn a_list_is_taken_as_far_as_it_goes_and_what_is_not_is_named() {
         (Some(0), "3 sources no longer banned\n")
     );
     served.assert_served(10, false, PORT);
+}
+
+#[test]
+fn peers_that_the_operator_or_the_host_needs_are_not_banned_by_mistake() {
+    let net = Net::new();
+    let host = Host::start_with(&net.server, POLICY);
+    net.server.ip("route add default via 10.77.0.10\n");
+    let output = host.command(&["ban", "10.77.0.10"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("10.77.0.10 is a default gateway"), "{text}");
+    // The shell between has no such variable, as under sudo.
+    let program = binary();
+    let config = host.path("config.toml");
+    let output = net.server.run(|| {
+        Command::new("sh")
+            .args(["-c", "env -u SSH_CONNECTION \"$@\"; exit $?", "sh"])
+            .arg(program)
+            .args(["ban", "10.77.0.11", "--config"])
+            .arg(config)
+            .env("SSH_CONNECTION", "10.77.0.11 50000 10.77.0.1 22")
+            .output()
+    });
+    let output = output.expect("there is a shell");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("the other end of your SSH connection"),
+        "{text}"
+    );
+    assert_eq!(total(&host, "bans"), 0);
+    host.ask(&["ban", "10.77.0.10", "--force"]);
+    assert_eq!(total(&host, "bans"), 1);
 }
 
 #[test]
