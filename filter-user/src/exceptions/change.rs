@@ -211,12 +211,13 @@ impl Desk {
 
 fn write(pins: &Pins, kind: Kind, scope: Scope, rows: &[Row]) -> Result<(), KernelError> {
     let map = map_of(&pins.exceptions, kind);
+    // First: a look-up too many costs little, rows that nobody looks up would be no ban.
+    let flags = pins.state.exceptions() | flags_of(kind, rows);
+    pins.state.set_exceptions(flags);
     map.set(rows)?;
     if keeps_any(kind, scope) {
         settle_any(map, rows.iter().filter_map(|(key, _)| Target::of_key(key)))?;
     }
-    let flags = pins.state.exceptions() | flags_of(kind, rows);
-    pins.state.set_exceptions(flags);
     Ok(())
 }
 

@@ -82,9 +82,11 @@ pub fn sync(
         }
         let is_new = |(key, expiry): &Row| present.get(key) != Some(expiry);
         let wanted: Vec<Row> = wanted.into_iter().collect();
+        flags |= flags_of(kind, &wanted);
+        // Before the rows: there must be none that nobody looks up.
+        pins.state.set_exceptions(pins.state.exceptions() | flags);
         let new: Vec<Row> = wanted.iter().copied().filter(is_new).collect();
         map.set(&new)?;
-        flags |= flags_of(kind, &wanted);
     }
     pins.state.set_exceptions(flags);
     Ok(())
