@@ -13,6 +13,8 @@ pub const INTERFACE_ENTRIES: usize = 2 * INTERFACES;
 
 /// Which generation judges: slot (2 bits), revert slot (2), generation number (28), and the
 /// deadline at which the revert slot takes over (32 bits of seconds since boot; 0 for none).
+/// Without a deadline the revert slot holds what a rollback puts in force; it is the slot itself
+/// where there is nothing to go back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Active(u64);
 
@@ -23,6 +25,11 @@ impl Active {
     /// A generation in force for good.
     pub const fn settled(slot: u32, generation: u32) -> Self {
         Self((slot & 3) as u64 | (slot as u64 & 3) << 2 | (generation as u64 & 0xfff_ffff) << 4)
+    }
+
+    /// A generation in force for good, with the one in `previous` kept for a rollback.
+    pub const fn keeping(slot: u32, previous: u32, generation: u32) -> Self {
+        Self::pending(slot, previous, generation, 0)
     }
 
     /// A generation in force until `deadline` seconds after boot, then the one in `revert`.
@@ -51,7 +58,7 @@ impl Active {
         (self.0 & 3) as u32
     }
 
-    /// Slot of the last confirmed generation.
+    /// Slot of the generation before, to revert or roll back to; [`Self::slot`] if there is none.
     pub const fn revert_slot(self) -> u32 {
         (self.0 >> 2 & 3) as u32
     }
@@ -59,6 +66,37 @@ impl Active {
     /// Number of the newest generation; 0 for none.
     pub const fn generation(self) -> u32 {
         (self.0 >> 4 & 0xfff_ffff) as u32
+    }
+
+    /// Whether there is a generation to revert or roll back to.
+    pub const fn has_previous(self) -> bool {
+        self.revert_slot() != self.slot()
+    }
+
+    /// Whether the newest generation waits for its confirmation, or did so in vain.
+    pub const fn is_pending(self) -> bool {
+        self.deadline_seconds() != 0
+    }
+
+    /// Whether the deadline has passed: the revert slot judges.
+    pub const fn is_reverted(self, boot_seconds: u64) -> bool {
+        self.is_pending() && boot_seconds >= self.deadline_seconds() as u64
+    }
+
+    /// The newest generation, confirmed.
+    pub const fn confirmed(self) -> Self {
+        Self::keeping(self.slot(), self.revert_slot(), self.generation())
+    }
+
+    /// The generation before, in force for good again under a number of its own: numbers only
+    /// grow.
+    pub const fn rolled_back(self) -> Self {
+        Self::settled(self.revert_slot(), self.next_generation())
+    }
+
+    /// The number of the next generation.
+    pub const fn next_generation(self) -> u32 {
+        self.generation() % Self::MAX_GENERATION + 1
     }
 
     /// Seconds since boot at which the revert slot takes over; 0 for never.

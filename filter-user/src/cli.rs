@@ -10,6 +10,7 @@ pub use exceptions::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Filters packets at the network edge, in XDP: known networks, agreed rates, nothing else.
 #[derive(Debug, Parser)]
@@ -53,6 +54,15 @@ pub enum Command {
     Check(PrintOptions),
     /// Ask the daemon to reload; wait for the new generation or the errors
     Reload(ReloadOptions),
+    /// Put a file's policy in force, and make it the configured file
+    ///
+    /// With --confirm it becomes the configured file only at `confirm`, and reverts by itself if
+    /// that does not come in time, even if the daemon dies meanwhile.
+    Apply(ApplyOptions),
+    /// Keep what was applied: it becomes the configured file
+    Confirm(PrintOptions),
+    /// Undo the last apply, also a confirmed one
+    Rollback(PinOptions),
     /// What is attached where, in which mode, since when, under which generation
     Status(PinOptions),
     /// Packets and bytes by device, service, action and reason
@@ -146,6 +156,41 @@ pub struct ReloadOptions {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyOptions {
+    /// The candidate; list paths in it mean what they will mean in the configured file's folder
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Revert after this time, unless confirmed
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = false,
+        default_missing_value = "5m",
+        value_parser = confirm_time
+    )]
+    pub confirm: Option<Duration>,
+    /// Also if peers that matter now, you among them, would lose something
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// From 5 s, which a person needs at least, to a day.
+fn confirm_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let bounds = Duration::from_secs(5)..=Duration::from_secs(86_400);
+    if bounds.contains(&time) {
+        Ok(time)
+    } else {
+        Err("a time from 5s to 24h".into())
+    }
 }
 
 /// Options of commands that work from the pinned maps alone.

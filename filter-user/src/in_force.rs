@@ -83,6 +83,12 @@ impl InForce {
         }
     }
 
+    /// The same for a daemon: what is damaged is set aside, and is as nothing.
+    pub fn recover(state_directory: &Path, pin_path: &Path) -> Option<Self> {
+        let found: Option<Self> = state_directory::recover_json(&state_directory.join(FILE));
+        found.filter(|found| found.pin_path == pin_path)
+    }
+
     /// What was written down for a pin path; `None` if nothing was.
     ///
     /// # Errors

@@ -1,22 +1,48 @@
-//! The last policy that was put in force, with its lists, in one file: what stands in when the
-//! configured file is not valid, at boot too.
+//! Policies with their lists, each in one file of the state directory: the last one that was
+//! confirmed, which stands in when the configured file is not valid, at boot too; the one before
+//! it, for a rollback; and a candidate that waits for its confirmation.
 //!
-//! One line of JSON says which files there are and how long each is; then come their texts.
+//! One line of JSON says which files there are, how long each is and what they hash to; then come
+//! their texts.
 
 #![forbid(unsafe_code)]
 
 use crate::config::{self, HostFacts, Loaded, SourceFile};
 use crate::state_directory::{self, StateError};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const FILE: &str = "last-good";
+const VERSION: u32 = 2;
+
+/// Which policy is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The last one that was confirmed.
+    LastGood,
+    /// The one before the last apply.
+    Previous,
+    /// The last one that was applied.
+    Candidate,
+}
+
+impl Kept {
+    /// Its file.
+    pub fn path(self, state_directory: &Path) -> PathBuf {
+        state_directory.join(match self {
+            Self::LastGood => "last-good",
+            Self::Previous => "previous",
+            Self::Candidate => "candidate",
+        })
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     version: u32,
+    sha256: String,
     files: Vec<Entry>,
 }
 
@@ -26,18 +52,19 @@ struct Entry {
     bytes: usize,
 }
 
-/// Keeps the files of a policy that is in force.
+/// Keeps the files of a policy.
 ///
 /// # Errors
 /// The state directory cannot be written to; the copy that was there still is.
-pub fn save(state_directory: &Path, sources: &[SourceFile]) -> Result<(), StateError> {
-    let path = state_directory.join(FILE);
+pub fn save(kept: Kept, state_directory: &Path, sources: &[SourceFile]) -> Result<(), StateError> {
+    let path = kept.path(state_directory);
     let files = sources.iter().map(|source| Entry {
         path: source.path.clone(),
         bytes: source.text.len(),
     });
     let header = Header {
-        version: 1,
+        version: VERSION,
+        sha256: sha256(sources.iter().map(|source| source.text.as_bytes())),
         files: files.collect(),
     };
     let header = serde_json::to_vec(&header).map_err(|source| StateError::Content {
@@ -49,7 +76,25 @@ pub fn save(state_directory: &Path, sources: &[SourceFile]) -> Result<(), StateE
     state_directory::write(&path, &parts)
 }
 
-/// Why the last good policy does not help.
+/// Makes one of them the other.
+///
+/// # Errors
+/// There is none, or the state directory cannot be written to.
+pub fn rename(from: Kept, to: Kept, state_directory: &Path) -> Result<(), StateError> {
+    state_directory::rename(&from.path(state_directory), &to.path(state_directory))
+}
+
+/// What texts hash to, in hexadecimal.
+pub fn sha256<'a>(texts: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text);
+    }
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Why a kept policy does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum LastGoodError {
     /// The copy cannot be read.
@@ -61,56 +106,86 @@ pub enum LastGoodError {
         #[source]
         source: io::Error,
     },
+    /// The copy was damaged, or written by another version.
+    #[error("{path}: {what}; set aside as {aside}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// Where it is now.
+        aside: PathBuf,
+    },
     /// It is no longer valid, as after a change of version.
-    #[error("the last good policy is not valid in this version:\n{0}")]
-    Invalid(config::Errors),
+    #[error("{path}: not valid in this version:\n{errors}")]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        errors: config::Errors,
+    },
 }
 
-/// The last good policy; `None` if there never was one.
+/// A kept policy; `None` if there never was one.
 ///
 /// # Errors
-/// The copy cannot be read, or is not valid any more.
-pub fn load(state_directory: &Path, host: &HostFacts) -> Result<Option<Loaded>, LastGoodError> {
-    let path = state_directory.join(FILE);
+/// The copy cannot be read, or is not valid any more. A damaged one is set aside.
+pub fn load(
+    kept: Kept,
+    state_directory: &Path,
+    host: &HostFacts,
+) -> Result<Option<Loaded>, LastGoodError> {
+    let path = kept.path(state_directory);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(LastGoodError::Read { path, source }),
     };
-    let files = split(&bytes).ok_or_else(|| LastGoodError::Read {
-        path: path.clone(),
-        source: io::Error::other("it is damaged"),
-    })?;
+    let files = match split(&bytes) {
+        Ok(files) => files,
+        Err(what) => {
+            let aside = state_directory::set_aside(&path);
+            return Err(LastGoodError::Damaged { path, what, aside });
+        }
+    };
     let Some((config_path, config_bytes)) = files.first() else {
         return Ok(None);
     };
-    let kept: HashMap<&Path, &[u8]> = files[1..]
+    let texts: HashMap<&Path, &[u8]> = files[1..]
         .iter()
         .map(|(path, bytes)| (path.as_path(), *bytes))
         .collect();
-    let read = |wanted: &Path| match kept.get(wanted) {
+    let read = |wanted: &Path| match texts.get(wanted) {
         Some(bytes) => Ok(bytes.to_vec()),
-        None => Err(io::Error::other("not kept with the last good policy")),
+        None => Err(io::Error::other("not kept with this policy")),
     };
     config::load_from(config_path, config_bytes, &read, host)
         .map(Some)
-        .map_err(LastGoodError::Invalid)
+        .map_err(|errors| LastGoodError::Invalid { path, errors })
 }
 
-fn split(bytes: &[u8]) -> Option<Vec<(PathBuf, &[u8])>> {
-    let newline = bytes.iter().position(|byte| *byte == b'\n')?;
-    let header: Header = serde_json::from_slice(&bytes[..newline]).ok()?;
-    if header.version != 1 {
-        return None;
+fn split(bytes: &[u8]) -> Result<Vec<(PathBuf, &[u8])>, &'static str> {
+    let newline = bytes.iter().position(|byte| *byte == b'\n');
+    let (header, texts) = bytes.split_at(newline.ok_or("it is damaged: no header")?);
+    let texts = &texts[1..];
+    let header: Header =
+        serde_json::from_slice(header).map_err(|_| "it is damaged, or of another version")?;
+    if header.version != VERSION {
+        return Err("it is of another version");
     }
-    let mut rest = &bytes[newline + 1..];
+    if sha256(std::iter::once(texts)) != header.sha256 {
+        return Err("it is damaged: it does not hash to what it says");
+    }
+    let mut rest = texts;
     let mut files = Vec::new();
     for entry in header.files {
-        let (text, after) = rest.split_at_checked(entry.bytes)?;
+        let (text, after) = rest
+            .split_at_checked(entry.bytes)
+            .ok_or("it is damaged: too short")?;
         files.push((entry.path, text));
         rest = after;
     }
-    Some(files)
+    Ok(files)
 }
 
 #[cfg(test)]
@@ -128,21 +203,48 @@ mod tests {
         let host = HostFacts::default();
         let loaded = config::load(&config, &host).unwrap();
         let state = tempfile::tempdir().unwrap();
-        assert!(load(state.path(), &host).unwrap().is_none());
-        save(state.path(), &loaded.sources).unwrap();
+        let kept = Kept::LastGood;
+        assert!(load(kept, state.path(), &host).unwrap().is_none());
+        save(kept, state.path(), &loaded.sources).unwrap();
         drop(folder);
-        let kept = load(state.path(), &host).unwrap().unwrap();
+        let kept = load(kept, state.path(), &host).unwrap().unwrap();
         assert_eq!(kept.policy, loaded.policy);
         assert_eq!(kept.sources, loaded.sources);
     }
 
     #[test]
-    fn a_damaged_copy_is_an_error_not_a_panic() {
+    fn a_damaged_copy_is_set_aside_and_named() {
+        let host = HostFacts::default();
         let state = tempfile::tempdir().unwrap();
-        let header = br#"{"version":1,"files":[{"path":"/x","bytes":99}]}"#;
-        for text in [&b""[..], b"{}\n", b"\n\n", header] {
-            std::fs::write(state.path().join(FILE), text).unwrap();
-            assert!(load(state.path(), &HostFacts::default()).is_err());
+        let path = Kept::LastGood.path(state.path());
+        let text = "[[interface]]\nname = \"eth0\"\n[[service]]\nname = \"s\"\n\
+                    ports = [\"1/tcp\"]\nallow = [\"any\"]\n";
+        let source = SourceFile {
+            path: "/c.toml".into(),
+            text: text.into(),
+        };
+        save(Kept::LastGood, state.path(), &[source]).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        let old = br#"{"version":1,"files":[{"path":"/x","bytes":99}]}"#;
+        let damaged: [&[u8]; 7] = [
+            b"",
+            b"{}\n",
+            b"\n\n",
+            old,
+            &good[..good.len() - 1],
+            &good[..good.len() / 2],
+            &flipped,
+        ];
+        for bytes in damaged {
+            std::fs::write(&path, bytes).unwrap();
+            let error = load(Kept::LastGood, state.path(), &host).unwrap_err();
+            let LastGoodError::Damaged { aside, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(std::fs::read(aside).unwrap(), bytes);
+            assert!(!path.exists());
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The config's way and the daemon.
 
+pub mod applied;
 pub mod cli;
 pub mod commands;
 pub mod compile;
 pub mod config;
+pub mod configured;
 pub mod control;
 pub mod daemon;
 pub mod exceptions;
+pub mod guard;
 pub mod ids;
 pub mod in_force;
 pub mod kernel;

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::cli::PathOptions;
+use crate::config::policy::LogFormat;
 use std::path::{Path, PathBuf};
 
 const PIN_PATH: &str = "/sys/fs/bpf/edge-filter";
@@ -19,6 +20,8 @@ pub struct Locations {
     pub state_directory: PathBuf,
     /// Where the daemon listens.
     pub control_socket: PathBuf,
+    /// How the daemon writes its log.
+    pub log_format: LogFormat,
 }
 
 impl Locations {
@@ -49,6 +52,10 @@ impl Locations {
             pin_path: path("pin_path", PIN_PATH),
             state_directory: path("state_directory", STATE_DIRECTORY),
             control_socket: path("control_socket", CONTROL_SOCKET),
+            log_format: match daemon.as_ref().and_then(|t| t.get("log_format")?.as_str()) {
+                Some("json") => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
         }
     }
 }

@@ -26,7 +26,7 @@ pub enum StateError {
         source: io::Error,
     },
     /// Its content is not what was written.
-    #[error("{path}: not readable as this version's state; remove it to start afresh")]
+    #[error("{path}: damaged, or another version's state")]
     Content {
         /// Which.
         path: PathBuf,
@@ -84,9 +84,40 @@ pub fn write(path: &Path, parts: &[&[u8]]) -> Result<(), StateError> {
             file.write_all(part)?;
         }
         file.sync_all()?;
-        fs::rename(&beside, path)
+        fs::rename(&beside, path)?;
+        sync_folder(path)
     };
     write().map_err(|source| StateError::file(path, "writing", source))
+}
+
+/// Gives a file another name, in the place of what has it.
+///
+/// # Errors
+/// There is no such file, or the folder cannot be written to.
+pub fn rename(from: &Path, to: &Path) -> Result<(), StateError> {
+    fs::rename(from, to)
+        .and_then(|()| sync_folder(to))
+        .map_err(|source| StateError::file(from, "renaming", source))
+}
+
+/// A name in a folder is there after a power cut only if the folder was written out.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Moves a damaged file out of the way, for somebody to look at. Returns where it is now: where it
+/// was, if it cannot be moved.
+pub fn set_aside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".damaged");
+    let aside = path.with_file_name(name);
+    match fs::rename(path, &aside) {
+        Ok(()) => aside,
+        Err(_) => path.to_path_buf(),
+    }
 }
 
 /// Replaces a JSON file in one step.
@@ -116,6 +147,27 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateErr
         source,
     })?;
     Ok(Some(value))
+}
+
+/// What a JSON file holds, or nothing: what cannot be read is said in the log, what is damaged is
+/// set aside too. For state that the daemon can do without.
+pub fn recover_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    match read_json(path) {
+        Ok(found) => found,
+        Err(error @ StateError::Content { .. }) => {
+            let aside = set_aside(path);
+            tracing::error!(
+                aside = %aside.display(),
+                "{:#}; set aside",
+                anyhow::Error::from(error)
+            );
+            None
+        }
+        Err(error) => {
+            tracing::error!("{:#}", anyhow::Error::from(error));
+            None
+        }
+    }
 }
 
 /// Held by the one daemon of a pin path, until it is dropped or its process ends.

@@ -3,7 +3,7 @@
 
 use filter_common::addr::Scope;
 use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
-use filter_user::config::policy::Policy;
+use filter_user::config::policy::{LogFormat, Policy};
 use filter_user::config::{HostFacts, load_from};
 use filter_user::exceptions::{
     ChangeError, Desk, Journal, Kind, Listing, Order, Sort, Target, clear_numbers, count, list,
@@ -35,6 +35,7 @@ impl Filter {
             pin_path: folder.join("bpf/edge"),
             state_directory: folder.join("state"),
             control_socket: folder.join("control.sock"),
+            log_format: LogFormat::Text,
         };
         std::fs::create_dir(&locations.state_directory).expect("the folder is ours");
         let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/edge-filter.o");
@@ -57,7 +58,9 @@ impl Filter {
     /// As the daemon does when a policy with these services comes in force.
     fn reload(&mut self, services: &[&str]) {
         let before = Book::load(&self.locations.state_directory, &self.locations.pin_path);
-        self.book.assign(&policy(services), &[]);
+        self.book
+            .assign(&policy(services), None, &[])
+            .expect("fits");
         let pins = self.pins();
         clear_numbers(&pins, before.expect("readable").as_ref(), &self.book).expect("cleared");
         let folder = &self.locations.state_directory;

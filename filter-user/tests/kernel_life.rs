@@ -5,6 +5,7 @@ use filter_user::compile::{Ids, compile};
 use filter_user::config::policy::{AttachMode, Policy};
 use filter_user::config::{HostFacts, load_from};
 use filter_user::kernel::attach::Attached;
+use filter_user::kernel::generations::Placement;
 use filter_user::kernel::netlink::{Link, XdpMode, links_now};
 use filter_user::kernel::{Kernel, Options, Pins};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -91,7 +92,7 @@ fn place(kernel: &mut Kernel) -> u32 {
     let policy = policy();
     let generation = compile(&policy, &Ids::in_order(&policy)).expect("compiles");
     kernel
-        .place(&generation.fixed, &generation.pages)
+        .place(&generation.fixed, &generation.pages, Placement::ForGood)
         .expect("placed")
 }
 

@@ -6,6 +6,7 @@
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use filter_user::compile::{Ids, compile};
 use filter_user::config::{HostFacts, load_from};
+use filter_user::kernel::generations::Placement;
 use filter_user::kernel::{Kernel, Options};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -76,7 +77,7 @@ fn measure(kernel: &mut Kernel, prefixes: usize) -> Vec<f64> {
     let generation = compile(&loaded.policy, &Ids::in_order(&loaded.policy)).expect("compiles");
     let compiled = started.elapsed();
     kernel
-        .place(&generation.fixed, &generation.pages)
+        .place(&generation.fixed, &generation.pages, Placement::ForGood)
         .expect("placed");
     let placed = started.elapsed();
     println!(

@@ -8,6 +8,7 @@ use filter_common::addr::SourceKey;
 use filter_common::verdict::{Action, Count, Outcome};
 use filter_user::compile::Generation;
 use filter_user::kernel::counters::Counted;
+use filter_user::kernel::generations::Placement;
 use filter_user::kernel::{Kernel, Options};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -72,7 +73,8 @@ impl Tested {
     /// # Errors
     /// The kernel's refusal.
     pub fn place(&mut self, generation: &Generation) -> Result<()> {
-        self.kernel.place(&generation.fixed, &generation.pages)?;
+        self.kernel
+            .place(&generation.fixed, &generation.pages, Placement::ForGood)?;
         Ok(())
     }
 

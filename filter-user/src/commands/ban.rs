@@ -5,7 +5,7 @@ use super::{Failure, print};
 use crate::cli::{BanOptions, PathOptions};
 use crate::config::HostFacts;
 use crate::exceptions::{Change, Desk, Kind, Order, Refusals, protected_peers};
-use crate::last_good;
+use crate::last_good::{self, Kept};
 use crate::locations::Locations;
 use anyhow::anyhow;
 use std::path::Path;
@@ -47,10 +47,14 @@ pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failu
 
 /// Whom the policy in force trusts, and peers that matter now.
 fn refusals(state_directory: &Path, service: Option<&str>) -> Result<Refusals, Failure> {
-    let loaded = last_good::load(state_directory, &HostFacts::default()).map_err(|error| {
-        let error = anyhow::Error::from(error);
-        error.context("cannot tell whom the policy in force protects; --force bans without asking")
-    })?;
+    let loaded = last_good::load(Kept::LastGood, state_directory, &HostFacts::default()).map_err(
+        |error| {
+            let error = anyhow::Error::from(error);
+            error.context(
+                "cannot tell whom the policy in force protects; --force bans without asking",
+            )
+        },
+    )?;
     let policy = loaded.as_ref().map(|loaded| &loaded.policy);
     Ok(Refusals::new(policy, service, protected_peers()))
 }

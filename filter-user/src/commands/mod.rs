@@ -5,13 +5,16 @@
 mod addresses;
 mod allow;
 mod allows;
+mod apply;
 mod ban;
 mod bans;
 mod bypass;
 mod check;
+mod confirm;
 mod counters;
 mod disallow;
 mod reload;
+mod rollback;
 mod run;
 mod status;
 mod unban;
@@ -19,6 +22,9 @@ mod unload;
 
 use crate::cli::{Cli, Command};
 use crate::config::{self, Errors};
+use crate::control::{Refusal, RefusalKind};
+use anyhow::anyhow;
+use serde_json::json;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -67,6 +73,9 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(options) => run::run(options, &cli.paths),
         Command::Check(options) => check::run(options, &cli.paths),
         Command::Reload(options) => reload::run(options, &cli.paths),
+        Command::Apply(options) => apply::run(options, &cli.paths),
+        Command::Confirm(options) => confirm::run(options, &cli.paths),
+        Command::Rollback(options) => rollback::run(options, &cli.paths),
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
         Command::Ban(options) => ban::run(options, &cli.paths),
@@ -84,6 +93,18 @@ pub fn run(cli: &Cli) -> ExitCode {
             failure.say();
             ExitCode::from(failure.status())
         }
+    }
+}
+
+/// What the daemon did not do: said as it says it, with the exit status that belongs to it.
+fn refused(refusal: &Refusal, json: bool, end: &str) -> Failure {
+    if json && let Err(failure) = print_json(&json!({ "refused": refusal })) {
+        return failure;
+    }
+    let text = format!("{}\nedge-filter: {end}", refusal.message);
+    match refusal.kind {
+        RefusalKind::InvalidConfig => Failure::InvalidSaid(text),
+        _ => Failure::Failed(anyhow!(text)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `reload`: ask the daemon, and wait.
 
-use super::{Failure, print, print_json};
+use super::{Failure, print, print_json, refused};
 use crate::cli::{PathOptions, ReloadOptions};
-use crate::control::{self, Answer, RefusalKind, Request};
+use crate::control::{self, Answer, Request};
 use crate::locations::Locations;
 use anyhow::anyhow;
 use serde_json::json;
@@ -32,17 +32,8 @@ pub(super) fn run(options: &ReloadOptions, paths: &PathOptions) -> Result<(), Fa
             print(&format!("generation {generation} is in force\n"))
         }
         Answer::Refused(refusal) => {
-            if options.json {
-                print_json(&json!({ "refused": refusal }))?;
-            }
-            let text = format!(
-                "{}\nedge-filter: not reloaded; the policy in force stays",
-                refusal.message
-            );
-            Err(match refusal.kind {
-                RefusalKind::InvalidConfig => Failure::InvalidSaid(text),
-                _ => Failure::Failed(anyhow!(text)),
-            })
+            let end = "not reloaded; the policy in force stays";
+            Err(refused(&refusal, options.json, end))
         }
         other => Err(anyhow!("the daemon's answer makes no sense: {other:?}").into()),
     }

@@ -9,14 +9,17 @@ mod server;
 pub use client::{ClientError, ask};
 pub use server::{Asked, Server};
 
+use crate::guard::Finding;
 use crate::report::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Requests of another version are refused.
 pub const VERSION: u32 = 1;
-/// A request above this is none.
-pub const MAX_REQUEST_BYTES: usize = 64 << 10;
+/// A request above this is none. One of them carries a configuration; millions of prefixes belong
+/// into list files.
+pub const MAX_REQUEST_BYTES: usize = 32 << 20;
 
 /// What can be asked of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,23 @@ pub enum Request {
         #[serde(default)]
         force: bool,
     },
+    /// Put a candidate in force.
+    Apply {
+        /// The configuration's text.
+        text: String,
+        /// Where it comes from.
+        file: PathBuf,
+        /// Seconds until it reverts unless confirmed; at once for good without.
+        confirm_seconds: Option<u32>,
+        /// Also if peers that matter lose something.
+        force: bool,
+        /// The caller's `SSH_CONNECTION`.
+        ssh_connection: Option<String>,
+    },
+    /// Keep what was applied.
+    Confirm {},
+    /// Undo the last apply.
+    Rollback {},
     /// What is in force.
     Status {},
     /// Detach from one interface, or from all and end.
@@ -47,6 +67,31 @@ pub enum Answer {
         generation: u32,
         /// What is allowed but worth a word, one rendered text each.
         warnings: Vec<String>,
+    },
+    /// A candidate is in force.
+    Applied {
+        /// Its number.
+        generation: u32,
+        /// Unix time at which it reverts unless confirmed.
+        reverts_at: Option<u64>,
+        /// What is allowed but worth a word.
+        warnings: Vec<String>,
+    },
+    /// The candidate is the configured file.
+    Confirmed {
+        /// Its number.
+        generation: u32,
+        /// The configured file.
+        config: PathBuf,
+        /// Where the file before is.
+        kept: Option<PathBuf>,
+    },
+    /// The policy before the last apply is back.
+    RolledBack {
+        /// Its number.
+        generation: u32,
+        /// The configured file, if it was put back too.
+        restored: Option<PathBuf>,
     },
     /// What is in force.
     Status(Box<Status>),
@@ -69,6 +114,9 @@ pub struct Refusal {
     /// The errors of a configuration, each as in `check --json`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Value>,
+    /// What the guard says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 /// What a refusal is about.
@@ -85,6 +133,12 @@ pub enum RefusalKind {
     InvalidConfig,
     /// A list lost more than it may.
     Shrunk,
+    /// Peers that matter now would lose something.
+    Guarded,
+    /// An apply waits for its confirmation: not now.
+    Pending,
+    /// There is nothing to confirm or to roll back.
+    Nothing,
     /// The attempt failed.
     Failed,
 }
@@ -96,6 +150,7 @@ impl Refusal {
             kind,
             message: message.into(),
             diagnostics: Vec::new(),
+            findings: Vec::new(),
         }
     }
 }

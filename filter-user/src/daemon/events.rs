@@ -1,6 +1,8 @@
 //! The loop: what happens on the host, and what follows from it.
 
 use super::Daemon;
+use super::apply::Terms;
+use super::prepare::Candidate;
 use crate::config::HostFacts;
 use crate::control::{Answer, Asked, Refusal, RefusalKind, Request};
 use crate::kernel::netlink::{self, Changes};
@@ -52,6 +54,7 @@ impl Daemon {
                 Step::Idle => now + HOUSEKEEPING,
             };
             let wake = self.ready_until.map_or(wake, |until| wake.min(until));
+            let wake = self.reverts_at(now).map_or(wake, |at| wake.min(at));
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
@@ -76,7 +79,10 @@ impl Daemon {
                     self.keep_house().await;
                 }
                 _ = sweep.tick() => self.sweep(),
-                () = sleep_until(wake.into()) => self.look_whether_ready(),
+                () = sleep_until(wake.into()) => {
+                    self.look_whether_ready();
+                    self.notice().await;
+                }
             }
         }
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
@@ -84,13 +90,30 @@ impl Daemon {
         Ok(())
     }
 
-    fn request_reload(&mut self) {
+    /// Not while an apply waits: nothing else replaces the policy then.
+    pub(super) fn request_reload(&mut self) {
+        if self.is_pending() {
+            self.defer();
+            return;
+        }
         let files = Fingerprint::take(&self.files);
         self.schedule.request(Instant::now(), files);
     }
 
+    fn defer(&mut self) {
+        if !std::mem::replace(&mut self.is_deferred, true) {
+            let why = self.pending_words();
+            tracing::warn!("reload DEFERRED: {why}");
+        }
+    }
+
     fn look_at_files(&mut self) {
-        if Fingerprint::take(&self.files) != self.loaded {
+        let now = Fingerprint::take(&self.files);
+        if now != self.loaded {
+            if self.is_pending() {
+                // Said once for each change.
+                self.loaded = now;
+            }
             self.request_reload();
         }
     }
@@ -139,6 +162,7 @@ impl Daemon {
     }
 
     async fn keep_house(&mut self) {
+        self.notice().await;
         let ports = HostFacts::read().ephemeral_ports;
         self.kernel
             .state
@@ -162,6 +186,27 @@ impl Daemon {
         let Asked { request, answer } = asked;
         let mut flow = std::ops::ControlFlow::Continue(());
         let said = match request {
+            Request::Reload { .. } if self.is_pending() => {
+                self.defer();
+                self.deferred()
+            }
+            Request::Apply {
+                text,
+                file,
+                confirm_seconds,
+                force,
+                ssh_connection,
+            } => {
+                self.notice().await;
+                let candidate = Candidate { text, file, force };
+                let terms = Terms {
+                    confirm_seconds,
+                    ssh_connection,
+                };
+                self.apply(candidate, terms).await
+            }
+            Request::Confirm {} => self.confirm().await,
+            Request::Rollback {} => self.rollback().await,
             Request::Reload { force } => {
                 self.is_forced |= force;
                 self.waiting.push(answer);
@@ -194,6 +239,22 @@ impl Daemon {
             tokio::task::yield_now().await;
         }
         flow
+    }
+
+    /// Who waits for a reload waits for nothing any more.
+    pub(super) fn refuse_waiting(&mut self) {
+        let answer = self.deferred();
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(answer.clone());
+        }
+    }
+
+    fn deferred(&self) -> Answer {
+        let message = format!(
+            "deferred: {}; the reload follows then",
+            self.pending_words()
+        );
+        Answer::Refused(Refusal::new(RefusalKind::Pending, message))
     }
 
     fn release(&mut self, device: String) -> Answer {

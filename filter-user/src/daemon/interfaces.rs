@@ -231,9 +231,8 @@ mod tests {
             index,
             name: name.into(),
             is_ethernet: true,
-            is_loopback: false,
             master,
-            xdp: None,
+            ..Link::default()
         }
     }
 

@@ -5,11 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+mod apply;
 mod events;
 mod exceptions;
+mod first;
+mod guarding;
 mod interfaces;
 mod prepare;
 mod reload;
+mod resume;
+mod rollback;
 mod shared;
 mod start;
 
@@ -17,6 +22,7 @@ pub use prepare::beyond_capacity;
 pub use shared::{Reloads, Shared, View, unix_now};
 pub use start::start;
 
+use crate::applied::Applied;
 use crate::config::policy::{self, Policy};
 use crate::control::{Answer, Asked};
 use crate::kernel::Kernel;
@@ -37,6 +43,15 @@ pub struct Daemon {
     policy: Arc<Policy>,
     /// Slots of its interfaces, in its order.
     slots: Vec<u8>,
+    /// Interfaces, with their slots, of the policy that may come back: not detached before the
+    /// confirmation.
+    kept: Vec<(policy::Interface, u8)>,
+    /// The last apply.
+    applied: Option<Applied>,
+    /// Files of a candidate and their state when it was applied.
+    candidate: Option<(Vec<PathBuf>, Fingerprint)>,
+    /// Whether a reload waits for the confirmation.
+    is_deferred: bool,
     /// As at the start: changing them needs a restart.
     settings: policy::Daemon,
     config: PathBuf,

@@ -5,11 +5,12 @@ use super::prepare::{self, Prepared, Rejection};
 use super::shared::unix_now;
 use super::start::report_warnings;
 use crate::config::policy;
-use crate::config::{self};
+use crate::config::{self, Loaded};
 use crate::control::Answer;
 use crate::in_force::InForce;
+use crate::kernel::generations::Placement;
 use crate::kernel::netlink::{self, Link};
-use crate::last_good;
+use crate::last_good::{self, Kept};
 use crate::report::LastReload;
 use crate::watch::Fingerprint;
 use anyhow::Context as _;
@@ -69,48 +70,65 @@ impl Daemon {
 
     async fn try_reload(&mut self, force: bool) -> Result<Vec<String>, Rejection> {
         self.loaded = Fingerprint::take(&self.files);
-        let counted = self
-            .shared
-            .pins
-            .counters
-            .read()
-            .map_err(|error| Rejection::Failed(error.into()))?;
-        let (config, before) = (self.config.clone(), Arc::clone(&self.policy));
-        let book = self.shared.view().book.clone();
+        let links = netlink::links().await.map_err(failed)?;
+        let before = self.before(&links, None).await.map_err(Rejection::Failed)?;
+        let config = self.config.clone();
         // Beside the loop's thread: metrics and events go on meanwhile.
-        let work = move || prepare::reload(&config, &before, book, &counted, force);
-        let prepared = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Rejection::Failed(error.into()))??;
-        let links = netlink::links()
-            .await
-            .map_err(|error| Rejection::Failed(error.into()))?;
-        report_warnings(&prepared.loaded);
-        let render = |warning| config::render(std::slice::from_ref(warning), false);
-        let warnings = prepared.loaded.warnings.iter().map(render).collect();
+        let work = move || prepare::reload(&config, &before, force);
+        let reload = tokio::task::spawn_blocking(work).await.map_err(failed)??;
+        let prepared = reload.prepared;
+        let mut warnings = warnings(&prepared.loaded);
+        warnings.extend(self.report_findings(&reload.findings));
         let files = prepared.loaded.files();
         let needs_restart = needs_restart(&self.settings, &self.policy, &prepared.loaded.policy);
-        self.put_in_force(prepared, false, &links)
+        let placement = if reload.is_renewed {
+            Placement::Renewed
+        } else {
+            Placement::ForGood
+        };
+        self.put_in_force(prepared, placement, false, &links)
             .map_err(Rejection::Failed)?;
         if files != self.files {
             self.files = files;
             self.loaded = Fingerprint::take(&self.files);
         }
-        if !needs_restart.is_empty() {
-            let keys = needs_restart.join(", ");
-            tracing::warn!("changed, but needs a restart of the daemon: {keys}");
-        }
-        self.shared.view().needs_restart = needs_restart;
+        self.report_restart(needs_restart);
         Ok(warnings)
     }
 
-    /// From here on the kernel has its say. On an error the policy that was in force still is.
+    /// A configured policy, or the last good one in its place. On an error the policy that was
+    /// in force still is.
     pub(super) fn put_in_force(
         &mut self,
         prepared: Prepared,
+        placement: Placement,
         is_fallback: bool,
         links: &[Link],
     ) -> anyhow::Result<()> {
+        let loaded = self.place(prepared, placement, is_fallback, links)?;
+        self.interfaces
+            .detach_others(&self.kernel, &self.policy.interfaces);
+        if !is_fallback
+            && let Err(error) = last_good::save(
+                Kept::LastGood,
+                &self.settings.state_directory,
+                &loaded.sources,
+            )
+        {
+            tracing::error!(%error, "the policy is in force, but not kept for the next start");
+        }
+        self.follow_applied(placement);
+        Ok(())
+    }
+
+    /// From here on the kernel has its say. On an error the policy that was in force still is.
+    pub(super) fn place(
+        &mut self,
+        prepared: Prepared,
+        placement: Placement,
+        is_fallback: bool,
+        links: &[Link],
+    ) -> anyhow::Result<Loaded> {
         let Prepared {
             loaded,
             generation,
@@ -122,7 +140,7 @@ impl Daemon {
         book.save(&self.settings.state_directory)?;
         let number = self
             .kernel
-            .place(&generation.fixed, &generation.pages)
+            .place(&generation.fixed, &generation.pages, placement)
             .context("the policy cannot be put in force")?;
         let mut in_force = InForce::new(&loaded.policy, &generation.summary);
         in_force.pin_path.clone_from(&self.settings.pin_path);
@@ -137,27 +155,19 @@ impl Daemon {
         }
         self.sync_exceptions();
         self.slots = ids.interfaces;
-        self.policy = Arc::new(loaded.policy);
-        self.interfaces
-            .detach_others(&self.kernel, &self.policy.interfaces);
+        self.policy = Arc::new(loaded.policy.clone());
         self.sync(links)?;
         self.write_down();
-        if !is_fallback
-            && let Err(error) = last_good::save(&self.settings.state_directory, &loaded.sources)
-        {
-            tracing::error!(%error, "the policy is in force, but not kept for the next start");
-        }
-        Ok(())
+        Ok(loaded)
     }
 
     /// Attaches what is to be attached, and shows what came of it.
     pub(super) fn sync(&mut self, links: &[Link]) -> anyhow::Result<()> {
-        self.interfaces.sync(
-            &mut self.kernel,
-            links,
-            &self.policy.interfaces,
-            &self.slots,
-        )?;
+        let own = self.policy.interfaces.iter().cloned();
+        let own = own.zip(self.slots.iter().copied());
+        let (interfaces, slots): (Vec<_>, Vec<_>) = own.chain(self.kept.iter().cloned()).unzip();
+        self.interfaces
+            .sync(&mut self.kernel, links, &interfaces, &slots)?;
         let since = self.interfaces.attached_since();
         let is_changed = {
             let mut view = self.shared.view();
@@ -171,8 +181,21 @@ impl Daemon {
         Ok(())
     }
 
-    fn write_down(&self) {
-        let in_force = self.shared.view().in_force.clone();
+    /// Says which changed keys are not taken in.
+    pub(super) fn report_restart(&self, needs_restart: Vec<String>) {
+        if !needs_restart.is_empty() {
+            let keys = needs_restart.join(", ");
+            tracing::warn!("changed, but needs a restart of the daemon: {keys}");
+        }
+        self.shared.view().needs_restart = needs_restart;
+    }
+
+    pub(super) fn write_down(&self) {
+        let in_force = {
+            let mut view = self.shared.view();
+            view.applied.clone_from(&self.applied);
+            view.in_force.clone()
+        };
         if let Err(error) = in_force.save(&self.settings.state_directory) {
             tracing::error!(%error, "the state directory cannot be written to");
         }
@@ -183,8 +206,19 @@ fn monotonic() -> NotifyState<'static> {
     NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("reloading"))
 }
 
+fn failed(error: impl Into<anyhow::Error>) -> Rejection {
+    Rejection::Failed(error.into())
+}
+
+/// Warnings of a configuration: in the log, and for who asked.
+pub(super) fn warnings(loaded: &Loaded) -> Vec<String> {
+    report_warnings(loaded);
+    let render = |warning| config::render(std::slice::from_ref(warning), false);
+    loaded.warnings.iter().map(render).collect()
+}
+
 /// Keys whose change is not taken in while the daemon runs.
-fn needs_restart(
+pub(super) fn needs_restart(
     running: &policy::Daemon,
     before: &policy::Policy,
     after: &policy::Policy,

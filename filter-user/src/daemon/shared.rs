@@ -1,11 +1,13 @@
 //! What the daemon's tasks share: the pins, read-only, and what the daemon knows beside them.
 
+use crate::applied::Applied;
 use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::Pins;
 use crate::kernel::netlink::Link;
 use crate::report::{DaemonStatus, Known, LastReload, Status};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,6 +26,8 @@ pub struct View {
     pub book: Book,
     /// The policy in force.
     pub in_force: InForce,
+    /// The last apply.
+    pub applied: Option<Applied>,
     /// Why interfaces are not attached.
     pub problems: BTreeMap<String, String>,
     /// Since this process started.
@@ -38,6 +42,10 @@ pub struct View {
     pub config: PathBuf,
     /// Unix time, seconds.
     pub started_at: u64,
+    /// Peers that lost something by the newest policy.
+    pub guard_findings: u64,
+    /// Who read the metrics last, and the address that answered.
+    pub scraper: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// How many there were.
@@ -72,6 +80,7 @@ impl Shared {
         let known = Known {
             book: &view.book,
             in_force: Some(&view.in_force),
+            applied: view.applied.as_ref(),
             links,
             problems: &view.problems,
         };

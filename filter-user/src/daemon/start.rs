@@ -1,24 +1,27 @@
 //! From nothing, or from what an earlier daemon left, to a policy in force.
 
 use super::Daemon;
+use super::first::First;
 use super::interfaces::Interfaces;
-use super::prepare::{Prepared, beyond_capacity, prepare};
+use super::prepare::{prepare, text_hash};
+use super::resume::{self, Resumed};
 use super::shared::{Shared, View, unix_now};
+use crate::applied::Applied;
 use crate::cli::{PathOptions, RunOptions};
 use crate::commands::Failure;
-use crate::config::{self, Errors, HostFacts, Loaded};
+use crate::config::{self, HostFacts, Loaded};
 use crate::control::Server;
 use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::counters::Counted;
+use crate::kernel::generations::Placement;
 use crate::kernel::{Kernel, Options, Pins, environment, netlink};
-use crate::last_good;
 use crate::locations::Locations;
 use crate::state_directory::{self, Lock};
 use crate::watch::{Fingerprint, Schedule, Watcher};
 use crate::{log, metrics};
 use anyhow::{Context as _, anyhow};
-use std::path::Path;
+use filter_common::state::Active;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -35,6 +38,7 @@ const INTERFACE_WAIT: Duration = Duration::from_secs(10);
 /// What is missing or refused; what was in force before still is.
 pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, Failure> {
     let locations = Locations::find(paths, None);
+    log::start(locations.log_format, options.log_level);
     let warnings = environment::check(&locations.pin_path).map_err(anyhow::Error::from)?;
     state_directory::create(&locations.state_directory).map_err(anyhow::Error::from)?;
     let mut lock =
@@ -49,27 +53,31 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         None => Vec::new(),
     };
     let is_adopted = existing.is_some();
+    let active = existing.as_ref().map(|pins| pins.state.active());
     drop(existing);
-    let (first, rejected) = first_policy(&config, &locations, &host, &|loaded| {
-        let book = book(&locations, is_adopted, &counted);
-        prepare(loaded, book, &counted)
-    })?;
+    let book = book(&locations, is_adopted, &counted);
+    let resumed = resume::applied(&locations, active.unwrap_or(Active::from_word(0)), &config);
+    let first = match &resumed {
+        Resumed::Pending { candidate, .. } => First::Pending(candidate.policy.clone()),
+        Resumed::Settled(applied) => {
+            let beside = applied.as_ref().and_then(Applied::rollback_target);
+            First::find(&config, &locations, &host, &|loaded| {
+                let hash = text_hash(&loaded);
+                let beside = beside.filter(|(_, sha256)| **sha256 == hash);
+                prepare(loaded, book.clone(), beside.map(|(b, _)| b), &counted)
+            })?
+        }
+    };
 
-    let mut settings = first.loaded.policy.daemon.clone();
+    let mut settings = first.policy().daemon.clone();
     settings
         .control_socket
         .clone_from(&locations.control_socket);
-    log::start(settings.log_format, options.log_level);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    if let Some(errors) = &rejected {
-        tracing::error!(
-            "{} is not valid; THE LAST GOOD POLICY IS USED INSTEAD:\n{errors}",
-            config.display()
-        );
-    }
-    report_warnings(&first.loaded);
+    resumed.report();
+    first.report(&config);
 
     lock.take_pins(&settings.pin_path)
         .map_err(anyhow::Error::from)?;
@@ -85,28 +93,29 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     let pins = Pins::open(&settings.pin_path)
         .map_err(anyhow::Error::from)?
         .ok_or_else(|| anyhow!("{}: nothing is pinned", settings.pin_path.display()))?;
-    let written = InForce::load(&settings.state_directory, &settings.pin_path);
-    let since = written.ok().flatten().map(|found| found.attached_since);
+    let written = InForce::recover(&settings.state_directory, &settings.pin_path);
+    let since = written.map(|found| found.attached_since);
     let since = since.filter(|_| is_adopted).unwrap_or_default();
 
     let (requests, receiver) = mpsc::channel(1);
     let view = View {
-        book: first.book.clone(),
+        book,
         config: config.clone(),
         started_at: unix_now(),
-        is_file_different: rejected.is_some(),
+        is_file_different: !matches!(first, First::Configured(_)),
         ..View::default()
     };
-    let mut files = first.loaded.files();
-    if let Some(errors) = &rejected {
-        files = errors.files.clone();
-    }
+    let files = first.files(&config);
     let mut daemon = Daemon {
         kernel,
         shared: Arc::new(Shared::new(pins, view)),
         interfaces: Interfaces::new(options.force, &since),
-        policy: Arc::new(first.loaded.policy.clone()),
+        policy: Arc::new(first.policy().clone()),
         slots: Vec::new(),
+        kept: Vec::new(),
+        applied: None,
+        candidate: None,
+        is_deferred: false,
         settings,
         config,
         watcher: None,
@@ -120,7 +129,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         ready_until: Some(Instant::now() + INTERFACE_WAIT),
         _lock: lock,
     };
-    if let Err(error) = daemon.first(first, rejected.is_some(), &host).await {
+    if let Err(error) = daemon.first(first, resumed, &host).await {
         // What was not there before must not stay half done; what was stays in force.
         if !is_adopted && let Err(error) = daemon.kernel.folder.unload() {
             tracing::error!(%error, "cannot undo the start");
@@ -151,8 +160,8 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
 impl Daemon {
     async fn first(
         &mut self,
-        first: Prepared,
-        is_fallback: bool,
+        first: First,
+        resumed: Resumed,
         host: &HostFacts,
     ) -> anyhow::Result<()> {
         let ports = &host.ephemeral_ports;
@@ -160,7 +169,27 @@ impl Daemon {
             .state
             .set_ephemeral_ports(*ports.start(), *ports.end());
         let links = netlink::links().await?;
-        self.put_in_force(first, is_fallback, &links)?;
+        let (prepared, is_fallback) = match first {
+            First::Pending(_) => {
+                self.resume(resumed, &links)?;
+                self.kernel.settle();
+                return Ok(());
+            }
+            First::Configured(prepared) => (prepared, false),
+            First::LastGood(prepared, _) => (prepared, true),
+        };
+        let Resumed::Settled(applied) = resumed else {
+            return Err(anyhow!("a candidate waits that is not in force"));
+        };
+        let hash = text_hash(&prepared.loaded);
+        self.applied = applied;
+        let target = self.applied.as_ref().and_then(Applied::rollback_target);
+        let placement = match target {
+            Some((_, sha256)) if *sha256 == hash => Placement::Renewed,
+            _ => Placement::ForGood,
+        };
+        self.ask_guard_at_start(&prepared, &links).await;
+        self.put_in_force(prepared, placement, is_fallback, &links)?;
         if self.interfaces.is_refused() {
             let problems = self.interfaces.problems().iter();
             let problems: Vec<_> = problems
@@ -182,56 +211,11 @@ pub(super) fn report_warnings(loaded: &Loaded) {
     }
 }
 
-/// The configured policy, else the last good one with what is wrong with the configured one.
-fn first_policy(
-    config: &Path,
-    locations: &Locations,
-    host: &HostFacts,
-    prepare: &dyn Fn(Loaded) -> Result<Prepared, crate::compile::CompileError>,
-) -> Result<(Prepared, Option<Errors>), Failure> {
-    let errors = match config::load(config, host) {
-        Ok(loaded) => {
-            let files = loaded.files();
-            match prepare(loaded) {
-                Ok(prepared) => return Ok((prepared, None)),
-                Err(error) => Errors {
-                    // Its lists may be what is too much.
-                    files,
-                    ..beyond_capacity(config, &error)
-                },
-            }
-        }
-        Err(errors) => errors,
-    };
-    match last_good::load(&locations.state_directory, host) {
-        Ok(Some(loaded)) => {
-            let kept = prepare(loaded).context("the last good policy does not compile")?;
-            // The running filter may be pinned only where it was configured to be.
-            let pinned = &kept.loaded.policy.daemon.pin_path;
-            if *pinned != locations.pin_path {
-                return Err(Failure::InvalidConfig(errors));
-            }
-            Ok((kept, Some(errors)))
-        }
-        Ok(None) => Err(Failure::InvalidConfig(errors)),
-        Err(error) => {
-            eprintln!("edge-filter: the last good policy does not help: {error}");
-            Err(Failure::InvalidConfig(errors))
-        }
-    }
-}
-
 /// Names of numbers, such that no counter is ever shown under another's name.
 fn book(locations: &Locations, is_adopted: bool, counted: &[Counted]) -> Book {
-    let found = Book::load(&locations.state_directory, &locations.pin_path);
-    let (mut book, is_known) = match found {
-        Ok(Some(book)) => (book, true),
-        Ok(None) => (Book::new(&locations.pin_path), false),
-        Err(error) => {
-            tracing::error!(%error, "numbers of services are given out anew");
-            (Book::new(&locations.pin_path), false)
-        }
-    };
+    let found = Book::recover(&locations.state_directory, &locations.pin_path);
+    let is_known = found.is_some();
+    let mut book = found.unwrap_or_else(|| Book::new(&locations.pin_path));
     if !is_adopted {
         book.forget_bases();
     } else if !is_known {

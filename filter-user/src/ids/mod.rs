@@ -9,6 +9,7 @@ pub use roster::{Entry, Roster};
 
 use crate::compile;
 use crate::config::policy::Policy;
+use crate::in_force::InForce;
 use crate::kernel::counters::Counted;
 use crate::state_directory::{self, StateError};
 use filter_common::policy::{INTERFACES, SERVICES};
@@ -58,6 +59,48 @@ impl Base {
     }
 }
 
+/// Two policies that have to stand beside each other, for a revert, have too many names.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{count} {what} with different names, in this policy and in the one that it may revert to: at \
+     most {capacity} fit; apply the change in two steps, or without --confirm"
+)]
+pub struct TooManyNames {
+    what: &'static str,
+    count: usize,
+    capacity: usize,
+}
+
+impl TooManyNames {
+    fn check(
+        what: &'static str,
+        names: &[&str],
+        capacity: usize,
+        beside: Option<&InForce>,
+    ) -> Result<(), Self> {
+        // One policy alone is the compiler's business.
+        if beside.is_none() || names.len() <= capacity {
+            return Ok(());
+        }
+        Err(Self {
+            what,
+            count: names.len(),
+            capacity,
+        })
+    }
+}
+
+/// Names, then those of others that are not among them.
+fn union<'a>(names: &[&'a str], others: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut union = names.to_vec();
+    for other in others {
+        if !union.contains(&other) {
+            union.push(other);
+        }
+    }
+    union
+}
+
 impl Book {
     /// An empty book for a pin path.
     pub fn new(pin_path: &Path) -> Self {
@@ -65,6 +108,12 @@ impl Book {
             pin_path: pin_path.to_path_buf(),
             ..Self::default()
         }
+    }
+
+    /// The same for a daemon: what is damaged is set aside, and is as nothing.
+    pub fn recover(state_directory: &Path, pin_path: &Path) -> Option<Self> {
+        let book: Option<Self> = state_directory::recover_json(&state_directory.join(FILE));
+        book.filter(|book| book.pin_path == pin_path)
     }
 
     /// The book of a pin path; `None` if there is none.
@@ -84,13 +133,30 @@ impl Book {
         state_directory::write_json(&state_directory.join(FILE), self)
     }
 
-    /// Numbers for a policy. Names keep theirs; a number that goes to a new name starts at zero,
-    /// whatever `counted`, the counters as they stand, says.
-    pub fn assign(&mut self, policy: &Policy, counted: &[Counted]) -> compile::Ids {
-        let services: Vec<_> = policy.services.iter().map(|s| s.name.as_str()).collect();
-        let services = self.services.assign(&services, SERVICES as u8);
-        let interfaces: Vec<_> = policy.interfaces.iter().map(|i| i.name.as_str()).collect();
-        let interfaces = self.interfaces.assign(&interfaces, INTERFACES as u8);
+    /// Numbers for a policy. Names keep theirs, also those of `beside`, the policy that may come
+    /// back; a number that goes to a new name starts at zero, whatever `counted`, the counters
+    /// as they stand, says.
+    ///
+    /// # Errors
+    /// The names of both policies are more than there are numbers.
+    pub fn assign(
+        &mut self,
+        policy: &Policy,
+        beside: Option<&InForce>,
+        counted: &[Counted],
+    ) -> Result<compile::Ids, TooManyNames> {
+        let own: Vec<_> = policy.services.iter().map(|s| s.name.as_str()).collect();
+        let others = beside.map_or(&[][..], |beside| &beside.services);
+        let names = union(&own, others.iter().map(|s| s.name.as_str()));
+        TooManyNames::check("services", &names, SERVICES, beside)?;
+        let mut services = self.services.assign(&names, SERVICES as u8);
+        services.numbers.truncate(own.len());
+        let own: Vec<_> = policy.interfaces.iter().map(|i| i.name.as_str()).collect();
+        let others = beside.map_or(&[][..], |beside| &beside.interfaces);
+        let names = union(&own, others.iter().map(String::as_str));
+        TooManyNames::check("interfaces", &names, INTERFACES, beside)?;
+        let mut interfaces = self.interfaces.assign(&names, INTERFACES as u8);
+        interfaces.numbers.truncate(own.len());
         self.start_over(counted, |counted| {
             let slot = u8::try_from(counted.interface).ok();
             counted
@@ -98,10 +164,10 @@ impl Book {
                 .is_some_and(|n| services.reused.contains(&n))
                 || slot.is_some_and(|n| interfaces.reused.contains(&n))
         });
-        compile::Ids {
+        Ok(compile::Ids {
             services: services.numbers,
             interfaces: interfaces.numbers,
-        }
+        })
     }
 
     /// The counters start at zero by themselves: the maps are new.

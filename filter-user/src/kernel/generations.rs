@@ -23,6 +23,44 @@ pub struct Generations {
     pages: ArrayOfMaps<MapData, PagesMap>,
     no_fixed: FixedMap,
     no_pages: PagesMap,
+    /// Slots that hold a generation, or may: an earlier daemon's are unknown.
+    filled: [bool; SLOTS],
+}
+
+/// How long a new generation is in force, and what it can go back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// For good. What a rollback would have gone back to is given up.
+    ForGood,
+    /// For good, in the place of the newest: a rollback still goes back to the generation
+    /// before that.
+    Renewed,
+    /// For good; a rollback goes back to what was in force.
+    Applied,
+    /// Until then, in seconds since boot; then the last confirmed generation is back.
+    Until(u32),
+}
+
+impl Placement {
+    fn active(self, before: Active, slot: u32) -> Active {
+        let number = before.next_generation();
+        let confirmed = match before {
+            before if !before.is_set() => slot,
+            // Nobody has confirmed the newest one.
+            before if before.is_pending() => before.revert_slot(),
+            before => before.slot(),
+        };
+        match self {
+            Self::Renewed if before.has_previous() && !before.is_pending() => {
+                Active::keeping(slot, before.revert_slot(), number)
+            }
+            Self::ForGood | Self::Renewed => Active::settled(slot, number),
+            Self::Applied => Active::keeping(slot, confirmed, number),
+            // There is nothing to go back to.
+            Self::Until(_) if confirmed == slot => Active::settled(slot, number),
+            Self::Until(deadline) => Active::pending(slot, confirmed, number, deadline),
+        }
+    }
 }
 
 impl Generations {
@@ -44,10 +82,11 @@ impl Generations {
             pages,
             no_fixed,
             no_pages,
+            filled: [true; SLOTS],
         })
     }
 
-    /// Puts a generation in force for good, and gives up the one before. Returns its number.
+    /// Puts a generation in force. Returns its number.
     ///
     /// # Errors
     /// The kernel's refusal; the policy that was in force still is.
@@ -56,24 +95,26 @@ impl Generations {
         state: &StateMap,
         fixed: &Fixed,
         pages: &[Box<Page>],
+        placement: Placement,
     ) -> Result<u32, KernelError> {
         let before = state.active();
         let slot = free_slot(before);
         let fixed_map = filled_fixed(fixed)?;
         let pages_map = filled_pages(pages)?;
         self.set(slot, &fixed_map, &pages_map)?;
-        let number = before.generation() % Active::MAX_GENERATION + 1;
-        state.set_active(Active::settled(slot, number));
+        self.filled[slot as usize] = true;
+        let after = placement.active(before, slot);
+        state.set_active(after);
         // From here on the new policy judges. This waits for the packets that still read the
         // old slot...
         self.set(slot, &fixed_map, &pages_map)?;
         // ...so that now nobody does, and its memory can go.
-        for other in (0..SLOTS as u32).filter(|other| *other != slot) {
-            if before.is_set() && (other == before.slot() || other == before.revert_slot()) {
+        for other in (0..SLOTS as u32).filter(|other| is_free(after, *other)) {
+            if std::mem::take(&mut self.filled[other as usize]) {
                 self.empty(other)?;
             }
         }
-        Ok(number)
+        Ok(after.generation())
     }
 
     fn set(&mut self, slot: u32, fixed: &FixedMap, pages: &PagesMap) -> Result<(), KernelError> {
@@ -95,11 +136,14 @@ impl Generations {
     }
 }
 
-/// A slot that is neither current nor a revert target.
+/// A slot that is neither the newest nor one to go back to.
 fn free_slot(active: Active) -> u32 {
-    let is_taken =
-        |slot: u32| active.is_set() && (slot == active.slot() || slot == active.revert_slot());
-    (0..SLOTS as u32).find(|slot| !is_taken(*slot)).unwrap_or(0)
+    let mut slots = 0..SLOTS as u32;
+    slots.find(|slot| is_free(active, *slot)).unwrap_or(0)
+}
+
+fn is_free(active: Active, slot: u32) -> bool {
+    !active.is_set() || slot != active.slot() && slot != active.revert_slot()
 }
 
 fn filled_fixed(fixed: &Fixed) -> Result<FixedMap, KernelError> {
@@ -134,5 +178,33 @@ mod tests {
                 assert!(free != slot && free != revert && free < 4);
             }
         }
+    }
+
+    #[test]
+    fn what_an_apply_goes_back_to_is_the_last_confirmed_generation() {
+        let none = Active::from_word(0);
+        let first = Placement::Until(9).active(none, 0);
+        assert_eq!(first, Active::settled(0, 1), "nothing to go back to");
+        let pending = Placement::Until(9).active(first, 1);
+        assert_eq!(pending, Active::pending(1, 0, 2, 9));
+        let again = Placement::Until(12).active(pending, 2);
+        assert_eq!(again, Active::pending(2, 0, 3, 12));
+        assert_eq!(again.confirmed(), Active::keeping(2, 0, 3));
+        assert_eq!(again.rolled_back(), Active::settled(0, 4));
+        assert_eq!(
+            Placement::Applied.active(again, 1),
+            Active::keeping(1, 0, 4)
+        );
+    }
+
+    #[test]
+    fn a_list_that_is_read_again_does_not_forget_what_a_rollback_goes_back_to() {
+        let applied = Active::keeping(1, 0, 2);
+        let renewed = Placement::Renewed.active(applied, 2);
+        assert_eq!(renewed, Active::keeping(2, 0, 3));
+        let reloaded = Placement::ForGood.active(renewed, 1);
+        assert_eq!(reloaded, Active::settled(1, 4));
+        let renewed = Placement::Renewed.active(reloaded, 2);
+        assert_eq!(renewed, Active::settled(2, 5));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::KernelError;
 use super::counters::Counters;
-use super::generations::Generations;
+use super::generations::{Generations, Placement};
 use super::pins::{self, Folder};
 use super::sources::Sources;
 use super::state::{self, StateMap};
@@ -155,8 +155,13 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's refusal; the policy that was in force still is.
-    pub fn place(&mut self, fixed: &Fixed, pages: &[Box<Page>]) -> Result<u32, KernelError> {
-        self.generations.place(&self.state, fixed, pages)
+    pub fn place(
+        &mut self,
+        fixed: &Fixed,
+        pages: &[Box<Page>],
+        placement: Placement,
+    ) -> Result<u32, KernelError> {
+        self.generations.place(&self.state, fixed, pages, placement)
     }
 
     /// The object, for aya-log.

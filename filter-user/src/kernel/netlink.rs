@@ -5,10 +5,14 @@ use futures::channel::mpsc::UnboundedReceiver;
 use futures::{StreamExt as _, TryStreamExt as _};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{
-    LinkAttribute, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+    InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
-use rtnetlink::{MulticastGroup, new_connection, new_multicast_connection};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use rtnetlink::{MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How a program runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl XdpMode {
 }
 
 /// One interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     /// The kernel's number.
     pub index: u32,
@@ -43,8 +47,12 @@ pub struct Link {
     pub is_ethernet: bool,
     /// Whether it is the loopback interface, whose frames have an Ethernet header too.
     pub is_loopback: bool,
+    /// Whether it carries no packets, only addresses.
+    pub is_dummy: bool,
     /// Index of the bond or bridge that it belongs to.
     pub master: Option<u32>,
+    /// Index of the device that carries it, as a VLAN has.
+    pub lower: Option<u32>,
     /// What XDP program runs on it, by id.
     pub xdp: Option<(XdpMode, u32)>,
 }
@@ -67,6 +75,77 @@ pub async fn links() -> Result<Vec<Link>, KernelError> {
         .iter()
         .map(link)
         .collect())
+}
+
+/// The host's addresses, with the index of the interface that has them.
+///
+/// # Errors
+/// Netlink does not answer. Needs a tokio runtime.
+pub async fn addresses() -> Result<Vec<(IpAddr, u32)>, KernelError> {
+    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
+        doing: "listing addresses",
+        source,
+    };
+    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
+    let connection = tokio::spawn(connection);
+    let found = handle.address().get().execute();
+    let found = found.try_collect::<Vec<_>>().await;
+    connection.abort();
+    let found = found.map_err(|error| fail(error.into()))?;
+    let address = |message: &rtnetlink::packet_route::address::AddressMessage| {
+        // Of a point-to-point interface the other attribute is the peer's.
+        let attributes = message.attributes.iter();
+        let local = attributes.clone().find_map(|attribute| match attribute {
+            AddressAttribute::Local(address) => Some(*address),
+            _ => None,
+        });
+        let address = attributes.clone().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        });
+        Some((local.or(address)?, message.header.index))
+    };
+    Ok(found.iter().filter_map(address).collect())
+}
+
+/// Default gateways of both families.
+///
+/// # Errors
+/// Netlink does not answer. Needs a tokio runtime.
+pub async fn gateways() -> Result<BTreeSet<IpAddr>, KernelError> {
+    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
+        doing: "listing routes",
+        source,
+    };
+    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
+    let connection = tokio::spawn(connection);
+    let mut gateways = BTreeSet::new();
+    let families = [
+        RouteMessageBuilder::<Ipv4Addr>::new().build(),
+        RouteMessageBuilder::<Ipv6Addr>::new().build(),
+    ];
+    for family in families {
+        let routes = handle.route().get(family).execute();
+        let routes = routes.try_collect::<Vec<_>>().await;
+        let routes = routes.map_err(|error| fail(error.into()))?;
+        gateways.extend(routes.iter().filter_map(gateway));
+    }
+    connection.abort();
+    Ok(gateways)
+}
+
+fn gateway(route: &RouteMessage) -> Option<IpAddr> {
+    if route.header.destination_prefix_length != 0 {
+        return None;
+    }
+    route
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+            RouteAttribute::Gateway(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+            _ => None,
+        })
 }
 
 /// The same, for commands that have no runtime of their own.
@@ -139,13 +218,17 @@ fn link(message: &LinkMessage) -> Link {
         name: String::new(),
         is_ethernet: kind == LinkLayerType::Ether,
         is_loopback: kind == LinkLayerType::Loopback,
-        master: None,
-        xdp: None,
+        ..Link::default()
     };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Controller(index) => link.master = Some(*index),
+            LinkAttribute::Link(index) => link.lower = Some(*index),
+            LinkAttribute::LinkInfo(infos) => {
+                let dummy = LinkInfo::Kind(InfoKind::Dummy);
+                link.is_dummy = infos.contains(&dummy);
+            }
             LinkAttribute::Xdp(attributes) => link.xdp = xdp(attributes),
             _ => {}
         }

@@ -40,6 +40,7 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     let known = Known {
         book: &view.book,
         in_force: Some(&view.in_force),
+        applied: None,
         links,
         problems: &view.problems,
     };
@@ -62,6 +63,7 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     let deadline_at = if deadline == 0 { 0 } else { deadline_at };
     scrape.add(&table::APPLY_DEADLINE, &[], deadline_at);
     scrape.add(&table::BYPASS, &[], is_bypassed);
+    scrape.add(&table::GUARD_FINDINGS, &[], view.guard_findings);
     for (outcome, count) in [
         ("applied", view.reloads.applied),
         ("rejected", view.reloads.rejected),

@@ -5,10 +5,12 @@ use super::encode::{Format, encode};
 use crate::daemon::{Shared, unix_now};
 use crate::kernel::netlink;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::serve::IncomingStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,10 @@ pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
         .with_state(shared);
     loop {
         let served = match TcpListener::bind(listen).await {
-            Ok(listener) => axum::serve(listener, router.clone()).await,
+            Ok(listener) => {
+                let service = router.clone().into_make_service_with_connect_info::<Ends>();
+                axum::serve(listener, service).await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = served {
@@ -39,7 +44,28 @@ pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+/// Who asks, and which of the host's addresses was asked: the guard takes care of them.
+#[derive(Clone, Copy, Debug)]
+struct Ends(Option<(SocketAddr, SocketAddr)>);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Ends {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(
+            stream
+                .io()
+                .local_addr()
+                .ok()
+                .map(|local| (*stream.remote_addr(), local)),
+        )
+    }
+}
+
+async fn metrics(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
+    headers: HeaderMap,
+) -> Response {
+    shared.view().scraper = ends.0;
     let accept = headers.get(header::ACCEPT);
     let accept = accept.and_then(|value| value.to_str().ok());
     let format = Format::negotiate(accept.unwrap_or_default());

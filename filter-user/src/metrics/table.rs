@@ -109,6 +109,11 @@ pub(super) const BYPASS: Metric = gauge(
     &[],
     "1 while a bypass lets everything pass",
 );
+pub(super) const GUARD_FINDINGS: Metric = gauge(
+    "edge_filter_guard_findings",
+    &[],
+    "Peers that mattered and lost something by the newest policy",
+);
 pub(super) const RELOADS: Metric = counter(
     "edge_filter_reloads_total",
     &["outcome"],
@@ -187,6 +192,7 @@ pub const METRICS: &[Metric] = &[
     FILE_DIFFERS,
     APPLY_DEADLINE,
     BYPASS,
+    GUARD_FINDINGS,
     RELOADS,
     PREFIXES,
     SOURCES_TRACKED,

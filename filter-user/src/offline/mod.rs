@@ -49,8 +49,19 @@ pub struct Host {
 
 impl Default for Host {
     fn default() -> Self {
+        Self::with_sets(SETS)
+    }
+}
+
+impl Host {
+    /// Without room for sources' state: each is asked about as if it came for the first time.
+    pub fn bare() -> Self {
+        Self::with_sets(1)
+    }
+
+    fn with_sets(sets: usize) -> Self {
         let table = || {
-            (0..SETS)
+            (0..sets)
                 .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
                 .collect()
         };
@@ -77,9 +88,7 @@ impl Default for Host {
             cells: [table(), table()],
         }
     }
-}
 
-impl Host {
     /// Judges a frame under a generation.
     pub fn decide(&self, generation: &Generation, frame: &[u8]) -> Decision {
         filter_ebpf::decide(
@@ -120,7 +129,8 @@ impl Tables for World<'_> {
     }
 
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[AtomicU64; WAYS]> {
-        self.host.cells[kind as usize].get(hash as usize % SETS)
+        let sets = &self.host.cells[kind as usize];
+        sets.get(hash as usize % sets.len())
     }
 
     fn exceptions(&self) -> u64 {

@@ -5,8 +5,9 @@
 
 mod text;
 
-pub(crate) use text::mebibytes;
+pub(crate) use text::{mebibytes, time};
 
+use crate::applied::{Applied, Stage};
 use crate::exceptions;
 use crate::ids::Book;
 use crate::in_force::{InForce, ListInForce};
@@ -38,6 +39,9 @@ pub struct Status {
     pub exceptions: Option<ExceptionsStatus>,
     /// Kernel memory.
     pub memory: Option<Memory>,
+    /// The last apply, if there was one.
+    #[serde(default)]
+    pub apply: Option<ApplyStatus>,
     /// Seconds until which everything passes; `None` without a bypass.
     pub bypass_seconds_left: Option<u64>,
 }
@@ -85,6 +89,36 @@ pub struct PolicyStatus {
     pub is_fallback: bool,
     /// Prefixes after aggregation.
     pub lists: Vec<ListInForce>,
+}
+
+/// An apply, as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyStatus {
+    /// The file that was applied.
+    pub candidate: PathBuf,
+    /// `pending`, `confirmed`, `reverted`, `rolled_back` or `superseded`.
+    pub stage: String,
+    /// Unix time, seconds: since when, or, while it is pending, until when.
+    pub at: u64,
+}
+
+impl ApplyStatus {
+    /// Of a record; the packet program may have reverted what is written down as pending.
+    fn new(applied: &Applied, is_reverted: bool) -> Self {
+        let (stage, at) = match applied.stage {
+            Stage::Pending { deadline } if is_reverted => ("reverted", deadline),
+            Stage::Pending { deadline } => ("pending", deadline),
+            Stage::Confirmed { at } => ("confirmed", at),
+            Stage::Reverted { at } => ("reverted", at),
+            Stage::RolledBack { at } => ("rolled_back", at),
+            Stage::Superseded { at } => ("superseded", at),
+        };
+        Self {
+            candidate: applied.candidate.clone(),
+            stage: stage.into(),
+            at,
+        }
+    }
 }
 
 /// One interface.
@@ -161,6 +195,8 @@ pub struct Known<'a> {
     pub book: &'a Book,
     /// What was written down of the policy in force.
     pub in_force: Option<&'a InForce>,
+    /// The last apply.
+    pub applied: Option<&'a Applied>,
     /// Interfaces, as netlink tells them now.
     pub links: &'a [Link],
     /// Why interfaces are not attached.
@@ -180,12 +216,14 @@ impl Status {
     /// Of what is pinned.
     pub fn new(pins: &Pins, known: &Known<'_>) -> Self {
         let active = pins.state.active();
+        let is_reverted = active.is_reverted(clock::boot_seconds());
+        let reverted = known.applied.filter(|_| is_reverted).map(|a| &a.previous);
         // Written down for another generation, it says nothing of this one but the names.
-        let current = known
+        let current = reverted.or(known
             .in_force
-            .filter(|found| found.generation == active.generation());
+            .filter(|found| found.generation == active.generation()));
         let policy = active.is_set().then(|| PolicyStatus {
-            generation: active.generation(),
+            generation: reverted.map_or(active.generation(), |before| before.generation),
             applied_at: current.map(|found| found.applied_at),
             config: current.map(|found| found.config.clone()),
             is_fallback: current.is_some_and(|found| found.is_fallback),
@@ -212,6 +250,7 @@ impl Status {
                 capacity,
                 aya::util::nr_cpus().unwrap_or(1) as u64,
             )),
+            apply: known.applied.map(|a| ApplyStatus::new(a, is_reverted)),
             bypass_seconds_left: (left > 0).then_some(left),
             ..Self::nothing()
         }

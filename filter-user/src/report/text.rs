@@ -1,6 +1,6 @@
 //! A status as people read it.
 
-use super::{InterfaceStatus, Status};
+use super::{ApplyStatus, InterfaceStatus, Status};
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -55,6 +55,9 @@ impl fmt::Display for Status {
                 }
             }
         }
+        if let Some(apply) = &self.apply {
+            writeln!(f, "{apply}")?;
+        }
         if let Some(seconds) = self.bypass_seconds_left {
             let left = humantime::format_duration(Duration::from_secs(seconds));
             writeln!(
@@ -86,6 +89,27 @@ impl fmt::Display for Status {
     }
 }
 
+impl fmt::Display for ApplyStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (candidate, at) = (self.candidate.display(), time(self.at));
+        match self.stage.as_str() {
+            "pending" => write!(
+                f,
+                "APPLY       {candidate} waits for `edge-filter confirm`; it reverts at {at}"
+            ),
+            "reverted" => write!(
+                f,
+                "apply       {candidate} was not confirmed: REVERTED at {at}"
+            ),
+            stage => write!(
+                f,
+                "apply       {candidate}: {} at {at}",
+                stage.replace('_', " ")
+            ),
+        }
+    }
+}
+
 impl fmt::Display for InterfaceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.device)?;
@@ -114,8 +138,8 @@ impl fmt::Display for InterfaceStatus {
 }
 
 /// Seconds since 1970 as RFC 3339.
-fn time(seconds: u64) -> impl fmt::Display {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds))
+pub(crate) fn time(seconds: u64) -> String {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
 /// With one digit behind the point.

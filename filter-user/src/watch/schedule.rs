@@ -59,6 +59,11 @@ impl Schedule {
         }
     }
 
+    /// Forgets what was asked for. Returns whether anything was.
+    pub fn cancel(&mut self) -> bool {
+        self.pending.take().is_some()
+    }
+
     /// Whether a reload is due.
     pub fn is_pending(&self) -> bool {
         self.pending.is_some()

@@ -144,18 +144,32 @@ tracked_sources = 16384
     /// # Panics
     /// If there is no such program.
     pub fn command(&self, arguments: &[&str]) -> Output {
-        self.command_reading(arguments, Stdio::null())
+        self.command_with(&[], arguments)
     }
 
-    /// As [`Self::command`], with this as its standard input.
+    /// The same with these variables in the environment.
+    ///
+    /// # Panics
+    /// If there is no such program.
+    pub fn command_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.run(variables, arguments, Stdio::null())
+    }
+
+    /// The same with this as its standard input.
     ///
     /// # Panics
     /// If there is no such program.
     pub fn command_reading(&self, arguments: &[&str], input: impl Into<Stdio>) -> Output {
+        self.run(&[], arguments, input.into())
+    }
+
+    fn run(&self, variables: &[(&str, &str)], arguments: &[&str], input: Stdio) -> Output {
         let mut command = Command::new(binary());
         command
             .args(arguments)
             .stdin(input)
+            .env_remove("SSH_CONNECTION")
+            .envs(variables.iter().copied())
             .env("EDGE_FILTER_SOCKET", self.path("control.sock"))
             .env("EDGE_FILTER_CONFIG", self.path("config.toml"));
         self.namespace

@@ -2,11 +2,13 @@
 
 mod access;
 mod addresses;
+mod apply;
 mod bans;
 mod bypass;
 mod fail2ban;
 mod flood;
 mod frames;
+mod guard;
 mod harness;
 mod interfaces;
 mod life;

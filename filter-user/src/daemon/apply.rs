@@ -1,0 +1,315 @@
+//! `apply` and `confirm`: a candidate in force, for good or until nobody confirms it. The revert is
+//! the packet program's; the daemon tidies up behind it.
+
+use super::Daemon;
+use super::prepare::{self, Candidate, Prepared, Rejection};
+use super::reload::{needs_restart, warnings};
+use super::shared::unix_now;
+use crate::applied::{Applied, Stage, boot_id};
+use crate::configured::Beside;
+use crate::control::{Answer, Refusal, RefusalKind};
+use crate::guard::ssh_peer;
+use crate::in_force::InForce;
+use crate::kernel::clock;
+use crate::kernel::generations::Placement;
+use crate::kernel::netlink::{self, Link};
+use crate::last_good::{self, Kept};
+use crate::report::time;
+use crate::watch::Fingerprint;
+use anyhow::{Context as _, anyhow};
+use std::path::PathBuf;
+
+/// What `apply` was given beside the candidate.
+pub(super) struct Terms {
+    /// Seconds until it reverts.
+    pub confirm_seconds: Option<u32>,
+    /// The caller's `SSH_CONNECTION`.
+    pub ssh_connection: Option<String>,
+}
+
+impl Daemon {
+    /// Whether a candidate waits for its confirmation.
+    pub(super) fn is_pending(&self) -> bool {
+        let active = self.kernel.state.active();
+        self.applied.as_ref().is_some_and(|a| a.is_pending(active))
+    }
+
+    /// Until when reloads are deferred, in words.
+    pub(super) fn pending_words(&self) -> String {
+        let deadline = self.applied.as_ref().and_then(Applied::deadline);
+        let deadline = deadline.map_or_else(String::new, |at| format!(" until {}", time(at)));
+        format!("an apply waits for its confirmation{deadline}: confirm or rollback")
+    }
+
+    pub(super) async fn apply(&mut self, candidate: Candidate, terms: Terms) -> Answer {
+        match self.try_apply(candidate, terms).await {
+            Ok(answer) => answer,
+            Err(rejection) => {
+                tracing::error!("apply REJECTED; the policy in force stays:\n{rejection}");
+                Answer::Refused(rejection.refusal())
+            }
+        }
+    }
+
+    async fn try_apply(&mut self, candidate: Candidate, terms: Terms) -> Result<Answer, Rejection> {
+        let failed = |error: anyhow::Error| Rejection::Failed(error);
+        let links = netlink::links()
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let operator = terms.ssh_connection.as_deref().and_then(ssh_peer);
+        let mut before = self.before(&links, operator).await.map_err(failed)?;
+        let previous = self.last_confirmed();
+        let hash = last_good::sha256(std::iter::once(candidate.text.as_bytes()));
+        before.beside = Some((previous.clone(), hash.clone()));
+        let config = self.config.clone();
+        let work = move || {
+            let done = prepare::candidate(&candidate, &config, &before);
+            done.map(|(prepared, findings)| (candidate, prepared, findings))
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        let (candidate, prepared, findings) = done.map_err(|error| failed(error.into()))??;
+        let mut said = warnings(&prepared.loaded);
+        said.extend(self.report_findings(&findings));
+        let restart = needs_restart(&self.settings, &self.policy, &prepared.loaded.policy);
+        self.report_restart(restart);
+
+        let now = unix_now();
+        let deadline = terms.confirm_seconds.map(|seconds| {
+            // The clock's fraction of a second is the operator's.
+            let boot = clock::boot_seconds() + u64::from(seconds) + 1;
+            (boot as u32, now + u64::from(seconds) + 1)
+        });
+        let applied = Applied {
+            pin_path: self.settings.pin_path.clone(),
+            boot_id: boot_id(),
+            generation: self.kernel.state.active().next_generation(),
+            candidate: candidate.file.clone(),
+            sha256: hash,
+            config: self.config.clone(),
+            applied_at: now,
+            stage: match deadline {
+                Some((_, deadline)) => Stage::Pending { deadline },
+                None => Stage::Confirmed { at: now },
+            },
+            previous,
+        };
+        let files = prepared.loaded.files();
+        self.candidate = Some((files.clone(), Fingerprint::take(&files[1..])));
+        let result = match deadline {
+            Some((boot, _)) => self.apply_until(prepared, boot, applied, &links),
+            None => self.apply_for_good(&candidate.text, prepared, applied, &links),
+        };
+        result.map_err(failed)?;
+        for (device, problem) in self.interfaces.problems() {
+            said.push(format!("warning: {device}: NOT FILTERED: {problem}"));
+        }
+        let generation = self.kernel.state.active().generation();
+        let reverts_at = deadline.map(|(_, at)| at);
+        tracing::info!(
+            generation,
+            candidate = %candidate.file.display(),
+            reverts_at = reverts_at.map_or_else(|| "never".into(), time),
+            "applied"
+        );
+        Ok(Answer::Applied {
+            generation,
+            reverts_at,
+            warnings: said,
+        })
+    }
+
+    /// What a new candidate goes back to: never another candidate.
+    fn last_confirmed(&self) -> InForce {
+        match &self.applied {
+            Some(applied) if self.is_pending() => applied.previous.clone(),
+            _ => self.shared.view().in_force.clone(),
+        }
+    }
+
+    fn apply_until(
+        &mut self,
+        prepared: Prepared,
+        deadline: u32,
+        applied: Applied,
+        links: &[Link],
+    ) -> anyhow::Result<()> {
+        let folder = self.settings.state_directory.clone();
+        last_good::save(Kept::Candidate, &folder, &prepared.loaded.sources)?;
+        let kept = self.interfaces_of(&applied.previous);
+        // Before the kernel knows: a daemon that dies here leaves a record of a generation that
+        // never was, which the next one recognises.
+        applied.save(&folder)?;
+        let before = self.applied.replace(applied);
+        self.is_deferred |= self.schedule.cancel();
+        self.kept = kept;
+        let own = &prepared.loaded.policy.interfaces;
+        let is_own = |name: &str| own.iter().any(|interface| interface.name == name);
+        self.kept.retain(|(interface, _)| !is_own(&interface.name));
+        let placed = self.place(prepared, Placement::Until(deadline), false, links);
+        if placed.is_err() && !self.is_pending() {
+            self.applied = before;
+            if let Some(before) = &self.applied {
+                before.save(&folder)?;
+            }
+        }
+        placed?;
+        self.shared.view().is_file_different = true;
+        self.refuse_waiting();
+        Ok(())
+    }
+
+    fn apply_for_good(
+        &mut self,
+        text: &str,
+        prepared: Prepared,
+        applied: Applied,
+        links: &[Link],
+    ) -> anyhow::Result<()> {
+        let folder = self.settings.state_directory.clone();
+        let beside = Beside::write(&self.config, text)
+            .with_context(|| format!("{}: cannot be replaced", self.config.display()))?;
+        last_good::save(Kept::Candidate, &folder, &prepared.loaded.sources)?;
+        self.place(prepared, Placement::Applied, false, links)?;
+        self.applied = Some(applied);
+        self.become_configured(beside)?;
+        Ok(())
+    }
+
+    /// Interfaces of a policy that may come back, with their slots.
+    fn interfaces_of(&self, previous: &InForce) -> Vec<(crate::config::policy::Interface, u8)> {
+        let view = self.shared.view();
+        let known = self.policy.interfaces.iter();
+        let known = known.chain(self.kept.iter().map(|(interface, _)| interface));
+        let known = known.filter(|interface| previous.interfaces.contains(&interface.name));
+        known
+            .filter_map(|i| Some((i.clone(), view.book.interfaces.number(&i.name)?)))
+            .collect()
+    }
+
+    /// Keeps what was applied.
+    pub(super) async fn confirm(&mut self) -> Answer {
+        self.notice().await;
+        match self.try_confirm() {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                tracing::error!("not confirmed: {}", refusal.message);
+                // The deadline may have passed meanwhile.
+                self.notice().await;
+                Answer::Refused(refusal)
+            }
+        }
+    }
+
+    fn try_confirm(&mut self) -> Result<Answer, Refusal> {
+        let nothing = |message: String| Refusal::new(RefusalKind::Nothing, message);
+        let failed = |error: anyhow::Error| {
+            let message = format!("{error:#}; it still waits for its confirmation");
+            Refusal::new(RefusalKind::Failed, message)
+        };
+        let Some(applied) = self.applied.clone() else {
+            return Err(nothing("nothing waits for a confirmation".into()));
+        };
+        match applied.stage {
+            Stage::Pending { .. } => {}
+            Stage::Reverted { at } => {
+                let message = format!(
+                    "reverted at {}: nobody had confirmed it; apply it again",
+                    time(at)
+                );
+                return Err(nothing(message));
+            }
+            Stage::RolledBack { at } => {
+                return Err(nothing(format!("rolled back at {}", time(at))));
+            }
+            Stage::Confirmed { at } | Stage::Superseded { at } => {
+                let at = time(at);
+                return Err(nothing(format!("nothing waits: settled since {at}")));
+            }
+        }
+        let text = self.candidate_text(&applied).map_err(failed)?;
+        let beside = Beside::write(&self.config, &text)
+            .with_context(|| format!("{}: cannot be replaced", self.config.display()))
+            .map_err(failed)?;
+        let active = self.kernel.state.active();
+        let late = || {
+            let at = applied.deadline().map_or_else(String::new, time);
+            nothing(format!("reverted at {at}: the confirmation came too late"))
+        };
+        if active.is_reverted(clock::boot_seconds())
+            || !self.kernel.state.swap_active(active, active.confirmed())
+        {
+            return Err(late());
+        }
+        if active.is_reverted(clock::boot_seconds()) {
+            // Between the look and the swap; packets have been judged by the old policy again.
+            self.kernel.state.swap_active(active.confirmed(), active);
+            return Err(late());
+        }
+        let at = unix_now();
+        if let Some(applied) = &mut self.applied {
+            applied.stage = Stage::Confirmed { at };
+        }
+        let kept = self.become_configured(beside).map_err(|error| {
+            let message = format!("the policy is in force for good, but: {error:#}");
+            Refusal::new(RefusalKind::Failed, message)
+        })?;
+        let generation = active.generation();
+        tracing::info!(generation, config = %self.config.display(), "confirmed");
+        Ok(Answer::Confirmed {
+            generation,
+            config: self.config.clone(),
+            kept,
+        })
+    }
+
+    /// The candidate's text, as it was applied.
+    pub(super) fn candidate_text(&self, applied: &Applied) -> anyhow::Result<String> {
+        let host = crate::config::HostFacts::read();
+        let loaded = last_good::load(Kept::Candidate, &self.settings.state_directory, &host)?
+            .ok_or_else(|| anyhow!("the candidate is gone from the state directory"))?;
+        if prepare::text_hash(&loaded) != applied.sha256 {
+            return Err(anyhow!("the state directory holds another candidate"));
+        }
+        let config = loaded.sources.into_iter().next();
+        Ok(config.map(|source| source.text).unwrap_or_default())
+    }
+
+    /// What was applied is the configured policy from now on: file, state, interfaces.
+    pub(super) fn become_configured(&mut self, beside: Beside) -> anyhow::Result<Option<PathBuf>> {
+        let folder = self.settings.state_directory.clone();
+        let kept = beside
+            .replace()
+            .with_context(|| format!("{}: cannot be replaced", self.config.display()));
+        // What follows is worth doing all the same.
+        if let Err(error) = last_good::rename(Kept::LastGood, Kept::Previous, &folder) {
+            tracing::error!(%error, "a rollback will not find the files from before");
+        }
+        if let Err(error) = last_good::rename(Kept::Candidate, Kept::LastGood, &folder) {
+            tracing::error!(%error, "the policy is in force, but not kept for the next start");
+        }
+        if let Some(applied) = &self.applied
+            && let Err(error) = applied.save(&folder)
+        {
+            tracing::error!(%error, "the confirmation is not written down");
+        }
+        self.kept.clear();
+        self.interfaces
+            .detach_others(&self.kernel, &self.policy.interfaces);
+        let mut is_changed = std::mem::take(&mut self.is_deferred);
+        if let Some((files, lists)) = self.candidate.take() {
+            is_changed |= Fingerprint::take(&files[1..]) != lists;
+            self.files = files;
+        }
+        self.loaded = Fingerprint::take(&self.files);
+        self.watch();
+        let mut view = self.shared.view();
+        view.is_file_different = kept.is_err();
+        view.reloads.applied += 1;
+        drop(view);
+        self.write_down();
+        if is_changed {
+            self.request_reload();
+        }
+        kept
+    }
+}

@@ -1,0 +1,145 @@
+//! What an earlier daemon left of an apply: it may still wait for its confirmation, or have come to
+//! an end that nobody wrote down.
+
+use super::Daemon;
+use super::shared::unix_now;
+use crate::applied::{Applied, Stage};
+use crate::config::{HostFacts, Loaded};
+use crate::configured::Beside;
+use crate::in_force::InForce;
+use crate::kernel::clock;
+use crate::kernel::netlink::Link;
+use crate::last_good::{self, Kept};
+use crate::locations::Locations;
+use crate::report::time;
+use crate::watch::Fingerprint;
+use anyhow::Context as _;
+use filter_common::state::Active;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What is left of an apply.
+pub(super) enum Resumed {
+    /// It is in force and waits.
+    Pending {
+        /// The record.
+        applied: Applied,
+        /// The candidate.
+        candidate: Box<Loaded>,
+    },
+    /// It waits no more, if there ever was one.
+    Settled(Option<Applied>),
+}
+
+/// Compares the record with what the kernel has.
+pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> Resumed {
+    let folder = &locations.state_directory;
+    let Some(mut applied) = Applied::recover(folder, &locations.pin_path) else {
+        return Resumed::Settled(None);
+    };
+    let Stage::Pending { deadline } = applied.stage else {
+        return Resumed::Settled(Some(applied));
+    };
+    if applied.is_pending(active) && !active.is_reverted(clock::boot_seconds()) {
+        match last_good::load(Kept::Candidate, folder, &HostFacts::read()) {
+            Ok(Some(candidate)) => {
+                let candidate = Box::new(candidate);
+                return Resumed::Pending { applied, candidate };
+            }
+            Ok(None) => tracing::error!("the candidate is gone from the state directory"),
+            Err(error) => tracing::error!("the candidate is of no use any more: {error}"),
+        }
+    }
+    let is_confirmed = applied.is_of_this_boot()
+        && active.generation() == applied.generation
+        && !active.is_pending();
+    applied.stage = if is_confirmed && finish(folder, config).is_ok() {
+        // The daemon ended between the kernel's word and the files.
+        Stage::Confirmed { at: unix_now() }
+    } else if applied.is_pending(active) || !applied.is_of_this_boot() {
+        Stage::Reverted {
+            at: deadline.min(unix_now()),
+        }
+    } else {
+        Stage::RolledBack { at: unix_now() }
+    };
+    if let Err(error) = applied.save(folder) {
+        tracing::error!(%error, "the state directory cannot be written to");
+    }
+    Resumed::Settled(Some(applied))
+}
+
+/// The confirmed candidate becomes the configured file.
+fn finish(folder: &Path, config: &Path) -> anyhow::Result<()> {
+    let candidate = last_good::load(Kept::Candidate, folder, &HostFacts::read())?;
+    let candidate = candidate.context("it is gone")?;
+    let text = candidate.sources.first().context("it is empty")?;
+    Beside::write(config, &text.text)?.replace()?;
+    last_good::rename(Kept::LastGood, Kept::Previous, folder)?;
+    last_good::rename(Kept::Candidate, Kept::LastGood, folder)?;
+    Ok(())
+}
+
+impl Resumed {
+    /// In the log: a revert is never silent.
+    pub(super) fn report(&self) {
+        match self {
+            Self::Pending { applied, .. } => {
+                let deadline = applied.deadline().map_or_else(String::new, time);
+                tracing::warn!(
+                    candidate = %applied.candidate.display(),
+                    deadline,
+                    "a candidate is in force and waits for its confirmation"
+                );
+            }
+            Self::Settled(Some(applied)) => match applied.stage {
+                Stage::Reverted { at } => {
+                    tracing::warn!(at = time(at), "an apply was not confirmed and is REVERTED");
+                }
+                Stage::RolledBack { at } => {
+                    tracing::warn!(at = time(at), "the last apply was rolled back");
+                }
+                _ => {}
+            },
+            Self::Settled(None) => {}
+        }
+    }
+}
+
+impl Daemon {
+    /// Goes on with a candidate that is in force: nothing is placed, nothing is detached.
+    pub(super) fn resume(&mut self, resumed: Resumed, links: &[Link]) -> anyhow::Result<()> {
+        let Resumed::Pending { applied, candidate } = resumed else {
+            return Ok(());
+        };
+        let folder = self.settings.state_directory.clone();
+        let in_force = InForce::recover(&folder, &self.settings.pin_path);
+        self.shared.view().in_force = in_force.unwrap_or_default();
+        let previous = last_good::load(Kept::LastGood, &folder, &HostFacts::read());
+        let previous = previous.unwrap_or_else(|error| {
+            tracing::error!("the policy that the candidate reverts to: {error}");
+            None
+        });
+        let own = &candidate.policy.interfaces;
+        {
+            let view = self.shared.view();
+            let number = |name: &str| view.book.interfaces.number(name);
+            self.slots = own.iter().filter_map(|i| number(&i.name)).collect();
+            let kept = previous.iter().flat_map(|loaded| &loaded.policy.interfaces);
+            let kept = kept.filter(|i| own.iter().all(|own| own.name != i.name));
+            let kept = kept.filter_map(|i| Some((i.clone(), number(&i.name)?)));
+            self.kept = kept.collect();
+        }
+        let files = candidate.files();
+        self.candidate = Some((files.clone(), Fingerprint::take(&files[1..])));
+        if let Some(previous) = &previous {
+            self.files = previous.files();
+            self.loaded = Fingerprint::take(&self.files);
+        }
+        self.policy = Arc::new(candidate.policy.clone());
+        self.applied = Some(applied);
+        self.sync(links)?;
+        self.write_down();
+        Ok(())
+    }
+}

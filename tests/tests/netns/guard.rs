@@ -1,0 +1,122 @@
+//! The guard: who would lose something is named before it is lost.
+
+use edge_filter_tests::daemon::Host;
+use edge_filter_tests::netns::Net;
+use edge_filter_tests::netns::sockets::{Echo, connect, exchange};
+use edge_filter_tests::netns::wait::PATIENCE;
+use std::net::TcpStream;
+
+use crate::{PORT, WIRE};
+
+fn policy(allow: &str) -> String {
+    format!(
+        "[[interface]]\nname = \"s0\"\n[[service]]\nname = \"api\"\nports = [\"{PORT}/tcp\"]\n\
+         allow = {allow}\n"
+    )
+}
+
+const BOTH: &str = "[\"10.77.0.10\", \"10.77.0.11\"]";
+const FIRST: &str = "[\"10.77.0.10\"]";
+
+struct Scene {
+    net: Net,
+    host: Host,
+    _echo: Echo,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let net = Net::new();
+        let host = Host::start_with(&net.server, &policy(BOTH));
+        let echo = Echo::tcp(&net.server, (WIRE.server(false), PORT));
+        Self {
+            net,
+            host,
+            _echo: echo,
+        }
+    }
+
+    fn connect(&self, client: u8) -> TcpStream {
+        let server = (WIRE.server(false), PORT).into();
+        let source = WIRE.client(client, false);
+        self.net
+            .client
+            .run(|| connect(source, server, PATIENCE).unwrap_or_else(|answer| panic!("{answer:?}")))
+    }
+
+    fn apply(&self, policy: &str, options: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+        self.host.write("candidate.toml", &self.host.config(policy));
+        let path = self.host.path("candidate.toml");
+        let path = path.to_str().expect("it is text");
+        let arguments = [&["apply", path][..], options].concat();
+        let output = self.host.command_with(variables, &arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().expect("it ended"), text)
+    }
+}
+
+#[test]
+fn an_apply_that_cuts_a_connection_is_refused_unless_forced() {
+    let scene = Scene::new();
+    let mut first = scene.connect(10);
+    let mut second = [scene.connect(11), scene.connect(11)];
+    let (status, text) = scene.apply(&policy(FIRST), &[], &[]);
+    assert_eq!(status, 1, "{text}");
+    let finding = format!(
+        "the client 10.77.0.11 would lose 2 connections, and new ones to {} port {PORT}/tcp: \
+         not_allowed, service \"api\"",
+        WIRE.server(false)
+    );
+    assert!(text.contains(&finding), "{text}");
+    assert!(text.contains("candidate.toml:3)"), "{text}");
+    assert!(!text.contains("10.77.0.10"), "{text}");
+    for stream in &mut second {
+        exchange(stream, 100);
+    }
+    let (status, text) = scene.apply(&policy(FIRST), &["--force"], &[]);
+    assert_eq!(status, 0, "{text}");
+    assert!(text.contains(&finding), "{text}");
+    exchange(&mut first, 100);
+    let findings = scene
+        .host
+        .metrics()
+        .value("edge_filter_guard_findings", &[]);
+    assert_eq!(findings, 1.0);
+}
+
+#[test]
+fn the_operators_own_way_in_is_asked_about() {
+    let scene = Scene::new();
+    let drop = policy(BOTH) + "[policy]\nunlisted_ports = \"drop\"\nmanagement = \"none\"\n";
+    let from = format!("10.77.0.50 50000 {} 22", WIRE.server(false));
+    let ssh = [("SSH_CONNECTION", from.as_str())];
+    let (status, text) = scene.apply(&drop, &[], &ssh);
+    assert_eq!(status, 1, "{text}");
+    assert!(text.contains("your own SSH peer 10.77.0.50"), "{text}");
+    assert!(text.contains("new connections"), "{text}");
+    assert!(text.contains("unlisted_port"), "{text}");
+    let managed = drop.replace("management = \"none\"", "")
+        + "[policy.management]\nports = [\"22/tcp\"]\nfrom = [\"10.77.0.0/24\"]\n";
+    let (status, text) = scene.apply(&managed, &[], &ssh);
+    assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn a_reload_and_a_start_do_it_and_say_so() {
+    let mut scene = Scene::new();
+    let _second = scene.connect(11);
+    scene.host.write_config(&policy(FIRST));
+    let output = scene.host.command(&["reload"]);
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("the client 10.77.0.11 would lose"), "{text}");
+    assert!(scene.host.log().contains("the guard: peers that matter"));
+    let findings = |host: &Host| host.metrics().value("edge_filter_guard_findings", &[]);
+    assert_eq!(findings(&scene.host), 1.0);
+    scene.host.reload_with(&policy(BOTH));
+    assert_eq!(findings(&scene.host), 0.0);
+    scene.host.kill();
+    scene.host.write_config(&policy(FIRST));
+    scene.host.start();
+    assert_eq!(findings(&scene.host), 1.0);
+}
