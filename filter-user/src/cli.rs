@@ -2,6 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+mod exceptions;
+
+pub use exceptions::{
+    Addressee, AllowOptions, BanOptions, BypassOptions, LiftOptions, ListOptions,
+};
+
 use crate::explain::{Flags, What};
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
@@ -96,6 +102,27 @@ pub enum Command {
     ///
     /// How many a second there may be is events_per_second; what is beyond is counted and said.
     Events(EventOptions),
+    /// Drop what comes from an address, at once; needs no daemon
+    ///
+    /// Refused for sources that a service exempts, for management sources, and for peers that
+    /// this host cannot do without. It is kept across restarts and does not touch the policy.
+    Ban(BanOptions),
+    /// End bans of an address: of every service, or of one
+    Unban(LiftOptions),
+    /// List bans
+    Bans(ListOptions),
+    /// Let an address in for a while, beside the lists of the policy
+    ///
+    /// It wins over a missing `allow`, not over `deny` or a ban.
+    Allow(AllowOptions),
+    /// End timed allows of an address: of every service, or of one
+    Disallow(LiftOptions),
+    /// List timed allows
+    Allows(ListOptions),
+    /// Pass everything for a while and count what would be dropped
+    ///
+    /// The packet program itself ends it, daemon or not.
+    Bypass(BypassOptions),
     /// Detach and unpin: the host is as if never filtered
     Unload(UnloadOptions),
 }

@@ -9,6 +9,7 @@ pub mod configured;
 pub mod control;
 pub mod daemon;
 pub mod events;
+pub mod exceptions;
 pub mod explain;
 pub mod guard;
 pub mod ids;

@@ -27,7 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what the build needs and is missing: rust-src, bpf-linker, host packages
+    /// Install what build and tests need and is missing: rust-src, bpf-linker, host packages
     Setup,
     /// Build the packet program and the `edge-filter` binary
     Build(build::Options),

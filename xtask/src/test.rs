@@ -27,7 +27,7 @@ pub struct Options {
 /// Installs what is missing, builds, and runs every test.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     environment::check()?;
-    setup::ensure(workspace, Needs::Namespaces)?;
+    setup::ensure(workspace, Needs::Tests)?;
     build::everything(workspace)?;
     build::next_abi(workspace)?;
     say("building and running the tests (some minutes the first time)");

@@ -66,6 +66,11 @@ impl Workspace {
         self.target.join("debug/edge-filter-next-abi")
     }
 
+    /// Debian's fail2ban, unpacked. Its test finds it by this path, as it does the objects.
+    pub fn fail2ban(&self) -> PathBuf {
+        self.root.join("target/tools/fail2ban")
+    }
+
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
         self.target.join("release/edge-filter")

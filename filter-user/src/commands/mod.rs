@@ -2,16 +2,24 @@
 
 #![forbid(unsafe_code)]
 
+mod addresses;
+mod allow;
+mod allows;
 mod apply;
+mod ban;
+mod bans;
+mod bypass;
 mod check;
 mod confirm;
 mod counters;
+mod disallow;
 mod events;
 mod explain;
 mod reload;
 mod rollback;
 mod run;
 mod status;
+mod unban;
 mod unload;
 
 use crate::cli::{Cli, Command};
@@ -74,6 +82,13 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Counters(options) => counters::run(options, &cli.paths),
         Command::Explain(options) => explain::run(options, &cli.paths),
         Command::Events(options) => events::run(options, &cli.paths),
+        Command::Ban(options) => ban::run(options, &cli.paths),
+        Command::Unban(options) => unban::run(options, &cli.paths),
+        Command::Bans(options) => bans::run(options, &cli.paths),
+        Command::Allow(options) => allow::run(options, &cli.paths),
+        Command::Disallow(options) => disallow::run(options, &cli.paths),
+        Command::Allows(options) => allows::run(options, &cli.paths),
+        Command::Bypass(options) => bypass::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
     };
     match result {

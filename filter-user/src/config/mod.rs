@@ -17,7 +17,7 @@ mod overrides;
 mod places;
 pub mod policy;
 mod ports;
-mod prefix;
+pub(crate) mod prefix;
 mod protocols;
 mod rates;
 mod reader;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why a text is no prefix. What was meant is said where it can be known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PrefixError {
+pub(crate) enum PrefixError {
     #[error("{} is neither a prefix nor an address", super::names::quoted(.0))]
     Neither(String),
     #[error("a prefix length of an {family} address is 0 to {}", if *.family == "IPv4" { 32 } else { 128 })]
@@ -18,7 +18,7 @@ pub(super) enum PrefixError {
 
 impl PrefixError {
     /// What to write.
-    pub(super) fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::Neither(text) => help_for(text),
             Self::Length { .. } => None,
@@ -34,7 +34,7 @@ impl PrefixError {
 }
 
 /// `203.0.113.0/24`, `2001:db8::/32`; a bare address is `/32` or `/128`.
-pub(super) fn parse_prefix(text: &str) -> Result<IpNet, PrefixError> {
+pub(crate) fn parse_prefix(text: &str) -> Result<IpNet, PrefixError> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),
         None => (text, None),

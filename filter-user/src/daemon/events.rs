@@ -167,6 +167,7 @@ impl Daemon {
         self.kernel
             .state
             .set_ephemeral_ports(*ports.start(), *ports.end());
+        self.keep_exceptions();
         self.watch();
         self.look_at_files();
         self.look_at_links().await;

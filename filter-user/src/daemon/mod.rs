@@ -7,6 +7,7 @@
 
 mod apply;
 mod events;
+mod exceptions;
 mod first;
 mod guarding;
 mod interfaces;
@@ -67,6 +68,7 @@ pub struct Daemon {
     is_forced: bool,
     /// The pins of another ABI, until its links are taken over and its counts read.
     other: Option<Other>,
+    exceptions: exceptions::Exceptions,
     requests: mpsc::Receiver<Asked>,
     /// Until when systemd waits for interfaces; `None` once it was told.
     ready_until: Option<Instant>,

@@ -135,6 +135,7 @@ impl Daemon {
             book,
             ids,
         } = prepared;
+        self.clear_reused_numbers(&book)?;
         // Before the numbers are used: a daemon that dies here must not give them out otherwise.
         book.save(&self.settings.state_directory)?;
         let number = self
@@ -152,6 +153,7 @@ impl Daemon {
             view.book = book;
             view.in_force = in_force;
         }
+        self.sync_exceptions();
         self.slots = ids.interfaces;
         self.policy = Arc::new(loaded.policy.clone());
         self.take_links()?;

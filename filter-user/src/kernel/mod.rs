@@ -8,6 +8,7 @@ pub mod counters;
 pub mod environment;
 mod error;
 pub mod events;
+pub mod exceptions;
 pub mod generations;
 pub mod load;
 pub mod netlink;

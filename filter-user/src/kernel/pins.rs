@@ -3,6 +3,7 @@
 
 use super::KernelError;
 use super::counters::Counters;
+use super::exceptions::{ExceptionMap, Exceptions};
 use super::sources::Sources;
 use super::state::StateMap;
 use super::upgrade::Other;
@@ -192,6 +193,8 @@ pub struct Pins {
     pub counters: Counters,
     /// Cells of sources.
     pub sources: Sources,
+    /// Bans and timed allows.
+    pub exceptions: Exceptions,
 }
 
 impl Pins {
@@ -208,11 +211,16 @@ impl Pins {
         let counters = Counters::new(pinned(&folder, "COUNTS")?, pinned(&folder, "NOTES")?)?;
         let connections = pinned(&folder, "CONNECTIONS")?;
         let sources = Sources::new(&connections, &pinned(&folder, "PACKETS")?)?;
+        let exceptions = Exceptions {
+            bans: ExceptionMap::new("BANS", pinned(&folder, "BANS")?)?,
+            allows: ExceptionMap::new("ALLOWS", pinned(&folder, "ALLOWS")?)?,
+        };
         Ok(Some(Self {
             folder,
             state,
             counters,
             sources,
+            exceptions,
         }))
     }
 }

@@ -132,6 +132,11 @@ impl StateMap {
         self.store(offset_of!(State, bypass_until_seconds), seconds);
     }
 
+    /// Which bans and timed allows there are to look up.
+    pub fn exceptions(&self) -> u64 {
+        self.load(offset_of!(State, exceptions))
+    }
+
     /// Tells which bans and timed allows there are to look up.
     pub fn set_exceptions(&self, exceptions: u64) {
         self.store(offset_of!(State, exceptions), exceptions);

@@ -4,6 +4,7 @@ use super::encode::{Family, Sample, Value};
 use super::process::process;
 use super::table::{self, METRICS, Metric};
 use crate::daemon::{Shared, View};
+use crate::exceptions;
 use crate::kernel::events::Budgets;
 use crate::kernel::netlink::Link;
 use crate::kernel::{KernelError, clock};
@@ -88,10 +89,9 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     let events = Budgets::open(&pins.folder)?.read()?;
     scrape.add(&table::EVENTS, &[], events.sent);
     scrape.add(&table::EVENTS_LOST, &[], events.all_lost());
-    // Nothing makes bans or allows yet.
-    for metric in [&table::BANS, &table::ALLOWS] {
-        scrape.add(metric, &[], 0);
-    }
+    let (bans, allows) = exceptions::count(pins)?;
+    scrape.add(&table::BANS, &[], bans);
+    scrape.add(&table::ALLOWS, &[], allows);
     for (metric, value) in process() {
         scrape.add(metric, &[], value);
     }

@@ -140,8 +140,8 @@ pub(super) const EVICTIONS: Metric = counter(
     &[],
     "Sources that lost their state to a newcomer, and so got a fresh burst",
 );
-pub(super) const BANS: Metric = gauge("edge_filter_bans", &[], "Bans");
-pub(super) const ALLOWS: Metric = gauge("edge_filter_allows", &[], "Timed allows");
+pub(super) const BANS: Metric = gauge("edge_filter_bans", &[], "Bans in force");
+pub(super) const ALLOWS: Metric = gauge("edge_filter_allows", &[], "Timed allows in force");
 pub(super) const EVENTS: Metric = counter(
     "edge_filter_events_total",
     &[],

@@ -8,6 +8,7 @@ mod text;
 pub(crate) use text::{mebibytes, time};
 
 use crate::applied::{Applied, Stage};
+use crate::exceptions;
 use crate::ids::Book;
 use crate::in_force::{InForce, ListInForce};
 use crate::kernel::netlink::Link;
@@ -34,6 +35,8 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// Sources of which a rate is remembered.
     pub sources: Option<SourcesStatus>,
+    /// Bans and timed allows; `None` if they cannot be read.
+    pub exceptions: Option<ExceptionsStatus>,
     /// Kernel memory.
     pub memory: Option<Memory>,
     /// The last apply, if there was one.
@@ -150,6 +153,15 @@ pub struct SourcesStatus {
     pub capacity: u64,
 }
 
+/// What the operator said beside the policy, as far as it is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionsStatus {
+    /// Bans.
+    pub bans: u64,
+    /// Timed allows.
+    pub allows: u64,
+}
+
 /// Bytes of kernel memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -230,6 +242,9 @@ impl Status {
                 packets: pins.sources.tracked(Kind::Packet) as u64,
                 capacity,
             }),
+            exceptions: exceptions::count(pins)
+                .ok()
+                .map(|(bans, allows)| ExceptionsStatus { bans, allows }),
             memory: Some(Memory::new(
                 current.map_or(0, |found| found.table_bytes),
                 capacity,

@@ -59,7 +59,11 @@ impl fmt::Display for Status {
             writeln!(f, "{apply}")?;
         }
         if let Some(seconds) = self.bypass_seconds_left {
-            writeln!(f, "BYPASS      everything passes for {seconds} s more")?;
+            let left = humantime::format_duration(Duration::from_secs(seconds));
+            writeln!(
+                f,
+                "BYPASS      everything passes for {left} more; end it: edge-filter bypass --end"
+            )?;
         }
         for interface in &self.interfaces {
             writeln!(f, "interface   {interface}")?;
@@ -72,6 +76,10 @@ impl fmt::Display for Status {
                  room for {}",
                 sources.capacity
             )?;
+        }
+        if let Some(exceptions) = &self.exceptions {
+            let (bans, allows) = (exceptions.bans, exceptions.allows);
+            writeln!(f, "exceptions  bans {bans}, timed allows {allows}")?;
         }
         if let Some(memory) = &self.memory {
             let (total, tables) = (mebibytes(memory.total()), mebibytes(memory.tables));

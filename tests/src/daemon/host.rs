@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::{env, fs, thread};
 
 use rustix::process::Signal;
@@ -160,9 +160,22 @@ tracked_sources = 16384
     /// # Panics
     /// If there is no such program.
     pub fn command_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        self.run(variables, arguments, Stdio::null())
+    }
+
+    /// The same with this as its standard input.
+    ///
+    /// # Panics
+    /// If there is no such program.
+    pub fn command_reading(&self, arguments: &[&str], input: impl Into<Stdio>) -> Output {
+        self.run(&[], arguments, input.into())
+    }
+
+    fn run(&self, variables: &[(&str, &str)], arguments: &[&str], input: Stdio) -> Output {
         let mut command = Command::new(binary());
         command
             .args(arguments)
+            .stdin(input)
             .env_remove("SSH_CONNECTION")
             .envs(variables.iter().copied())
             .env("EDGE_FILTER_SOCKET", self.path("control.sock"))

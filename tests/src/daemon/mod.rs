@@ -1,11 +1,13 @@
 //! The real binary, run as an operator runs it, with everything that would be in system folders in
 //! a folder of its own. Must never touch another host's pins, sockets or state.
 
+mod fail2ban;
 mod follower;
 mod host;
 mod metrics;
 mod process;
 
+pub use fail2ban::{BAN_SECONDS, Fail2ban, JAIL};
 pub use follower::Follower;
 pub use host::{Host, METRICS, binary, next_binary, object};
 pub use metrics::{Metrics, Sample};

@@ -3,8 +3,11 @@
 mod access;
 mod addresses;
 mod apply;
+mod bans;
+mod bypass;
 mod events;
 mod explain;
+mod fail2ban;
 mod flood;
 mod frames;
 mod guard;

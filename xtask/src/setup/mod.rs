@@ -9,6 +9,7 @@ use crate::workspace::Workspace;
 
 mod bpf_linker;
 mod debian;
+mod fail2ban;
 mod host_packages;
 mod rust_src;
 
@@ -19,17 +20,22 @@ pub enum Needs {
     Build,
     /// Also to make network namespaces and talk through them.
     Namespaces,
+    /// Also to run every test.
+    Tests,
 }
 
 /// `cargo xtask setup`: everything.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    ensure(workspace, Needs::Namespaces)
+    ensure(workspace, Needs::Tests)
 }
 
 /// Makes sure that what `needs` names is installed.
 pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
-    if needs == Needs::Namespaces {
+    if needs != Needs::Build {
         host_packages::ensure()?;
+    }
+    if needs == Needs::Tests {
+        fail2ban::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)

@@ -1,0 +1,265 @@
+//! Setting and lifting: first the journal, then the maps; all of it or nothing.
+
+use super::desk::{Desk, DeskError, unix_now_ns};
+use super::journal::JournalError;
+use super::sync::{flags_of, remove_expired, settle_any};
+use super::{FOREVER, Kind, Note, Op, Record, Target};
+use crate::kernel::exceptions::{ExceptionMap, Exceptions, Row};
+use crate::kernel::{KernelError, Pins, clock};
+use filter_common::addr::{Scope, SourceKey};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+/// What to set.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Ban or allow.
+    pub kind: Kind,
+    /// From or to which service; every one without.
+    pub service: Option<String>,
+    /// For how long; without end if `None`.
+    pub duration: Option<Duration>,
+    /// Why.
+    pub note: Option<Note>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Sources that were not banned, or allowed, before.
+    pub new: usize,
+    /// Sources that were, and now are until another time.
+    pub renewed: usize,
+    /// Unix time, seconds, at which it ends.
+    pub until_unix: Option<u64>,
+}
+
+/// What came of lifting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifted {
+    /// Whose.
+    pub target: Target,
+    /// Whether anything was in force.
+    pub was_in_force: bool,
+    /// The /64 around it that still is in force.
+    pub covered_by: Option<Target>,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// What it works on is not there.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The maps.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// They are full.
+    #[error(
+        "no room: {wanted} more rows are needed and {free} are free of {capacity}; NOTHING was done. \
+         {advice}"
+    )]
+    Full {
+        /// Rows.
+        wanted: usize,
+        /// Rows.
+        free: usize,
+        /// Rows.
+        capacity: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+/// That of a kind.
+pub(super) fn map_of(exceptions: &Exceptions, kind: Kind) -> &ExceptionMap {
+    match kind {
+        Kind::Ban => &exceptions.bans,
+        Kind::Allow => &exceptions.allows,
+    }
+}
+
+impl Desk {
+    /// Bans or allows sources. One that is already gets the new end and note.
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub fn set(&self, order: &Order, targets: &BTreeSet<Target>) -> Result<Change, ChangeError> {
+        let pins = self.pinned()?;
+        let map = map_of(&pins.exceptions, order.kind);
+        let scope = self.scope(order.service.as_deref())?;
+        let (now_ns, now_unix_ns) = (clock::monotonic_ns(), unix_now_ns());
+        let expiry = match order.duration {
+            Some(duration) => now_ns.saturating_add(duration.as_nanos() as u64),
+            None => FOREVER,
+        };
+        let until_unix = order
+            .duration
+            .map(|duration| (now_unix_ns + duration.as_nanos()).div_ceil(1_000_000_000) as u64);
+        let rows: Vec<Row> = targets.iter().map(|t| (t.key(scope), expiry)).collect();
+        let before = rows.iter().map(|(key, _)| map.get(key));
+        let before: Vec<Option<u64>> = before.collect::<Result<_, _>>()?;
+        let mut wanted = before.iter().filter(|end| end.is_none()).count();
+        if keeps_any(order.kind, scope) {
+            for target in targets {
+                wanted += usize::from(map.get(&target.key(Scope::Any))?.is_none());
+            }
+        }
+        make_room(pins, order.kind, wanted)?;
+
+        let record = |ip: &Target| Record {
+            op: Op::Set,
+            kind: order.kind,
+            ip: *ip,
+            service: order.service.clone(),
+            until_unix,
+            note: order.note.clone(),
+            at: (now_unix_ns / 1_000_000_000) as u64,
+        };
+        let records: Vec<_> = targets.iter().map(record).collect();
+        let end = self.journal.append(&records)?;
+        if let Err(error) = write(pins, order.kind, scope, &rows) {
+            undo(map, &rows, &before);
+            self.journal.take_back(&end)?;
+            return Err(error.into());
+        }
+        self.compact((now_unix_ns / 1_000_000_000) as u64);
+        let renewed = before.iter().flatten().filter(|end| **end > now_ns).count();
+        Ok(Change {
+            new: rows.len() - renewed,
+            renewed,
+            until_unix,
+        })
+    }
+
+    /// Ends bans or allows: those of one service, or all of a source. Works on what is written
+    /// down alone if nothing is pinned.
+    ///
+    /// # Errors
+    /// The journal or the maps refuse.
+    pub fn lift(
+        &self,
+        kind: Kind,
+        service: Option<&str>,
+        targets: &BTreeSet<Target>,
+    ) -> Result<Vec<Lifted>, ChangeError> {
+        let (now_ns, now_unix) = (
+            clock::monotonic_ns(),
+            (unix_now_ns() / 1_000_000_000) as u64,
+        );
+        let record = |ip: &Target| Record {
+            op: service.map_or(Op::LiftEvery, |_| Op::Lift),
+            kind,
+            ip: *ip,
+            service: service.map(str::to_owned),
+            until_unix: None,
+            note: None,
+            at: now_unix,
+        };
+        let records: Vec<_> = targets.iter().map(record).collect();
+        self.journal.append(&records)?;
+        let mut found: HashMap<Target, Vec<Row>> = HashMap::new();
+        if let Some(pins) = &self.pins {
+            for row in map_of(&pins.exceptions, kind).rows()? {
+                if let Some(target) = Target::of_key(&row.0) {
+                    found.entry(target).or_default().push(row);
+                }
+            }
+        }
+        // A service that the policy does not have now has no rows either.
+        let scope = service.and_then(|name| self.scope(Some(name)).ok());
+        let is_meant = |key: &SourceKey| match (service, scope) {
+            (None, _) => key.scope() != Some(Scope::Any),
+            (Some(_), scope) => scope.is_some() && key.scope() == scope,
+        };
+        let mut lifted = Vec::new();
+        for target in targets {
+            let mut was_in_force = false;
+            for (key, expiry) in found.get(target).into_iter().flatten() {
+                if let Some(pins) = &self.pins
+                    && is_meant(key)
+                {
+                    map_of(&pins.exceptions, kind).remove(key)?;
+                    was_in_force |= *expiry > now_ns;
+                }
+            }
+            let lasts = |rows: &Vec<Row>| rows.iter().any(|(_, expiry)| *expiry > now_ns);
+            let network = target.network().filter(|net| !targets.contains(net));
+            lifted.push(Lifted {
+                target: *target,
+                was_in_force,
+                covered_by: network.filter(|net| found.get(net).is_some_and(lasts)),
+            });
+        }
+        if let (Kind::Allow, Some(pins)) = (kind, &self.pins) {
+            settle_any(&pins.exceptions.allows, targets.iter().copied())?;
+        }
+        self.compact(now_unix);
+        Ok(lifted)
+    }
+
+    /// What was done is done: a disk without room for this is the daemon's to complain about.
+    fn compact(&self, now_unix: u64) {
+        if let Err(error) = self.journal.compact_if_due(now_unix) {
+            tracing::warn!(%error, "the journal of bans and allows grows");
+        }
+    }
+}
+
+fn write(pins: &Pins, kind: Kind, scope: Scope, rows: &[Row]) -> Result<(), KernelError> {
+    let map = map_of(&pins.exceptions, kind);
+    // First: a look-up too many costs little, rows that nobody looks up would be no ban.
+    let flags = pins.state.exceptions() | flags_of(kind, rows);
+    pins.state.set_exceptions(flags);
+    map.set(rows)?;
+    if keeps_any(kind, scope) {
+        settle_any(map, rows.iter().filter_map(|(key, _)| Target::of_key(key)))?;
+    }
+    Ok(())
+}
+
+/// After a refusal that nobody expects: as it was, as far as the kernel lets.
+fn undo(map: &ExceptionMap, rows: &[Row], before: &[Option<u64>]) {
+    for ((key, _), before) in rows.iter().zip(before) {
+        let _ = match before {
+            Some(expiry) => map.set(&[(*key, *expiry)]),
+            None => map.remove(key).map(drop),
+        };
+    }
+}
+
+/// Whether a row of [`Scope::Any`] stands beside these.
+const fn keeps_any(kind: Kind, scope: Scope) -> bool {
+    matches!((kind, scope), (Kind::Allow, Scope::Service(_)))
+}
+
+fn make_room(pins: &Pins, kind: Kind, wanted: usize) -> Result<(), ChangeError> {
+    if wanted == 0 {
+        return Ok(());
+    }
+    let map = map_of(&pins.exceptions, kind);
+    let free = |rows: usize| map.capacity().saturating_sub(rows);
+    let rows = map.rows()?;
+    if wanted <= free(rows.len()) {
+        return Ok(());
+    }
+    let left = remove_expired(map, rows)?;
+    if wanted <= free(left.len()) {
+        return Ok(());
+    }
+    Err(ChangeError::Full {
+        wanted,
+        free: free(left.len()),
+        capacity: map.capacity(),
+        advice: match kind {
+            Kind::Ban => "Lift some (edge-filter unban), or put whole networks into `deny`",
+            Kind::Allow => {
+                "Lift some (edge-filter disallow), or put them into `allow` of the configuration; an \
+                 allow of a single service takes two rows"
+            }
+        },
+    })
+}

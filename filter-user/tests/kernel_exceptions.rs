@@ -1,0 +1,397 @@
+//! Bans and allows in the kernel's maps and in the journal: many, too many, and in step. Needs
+//! root; everything happens in the test thread's own mount namespace, which goes with it.
+
+use filter_common::addr::Scope;
+use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
+use filter_user::config::policy::{LogFormat, Policy};
+use filter_user::config::{HostFacts, load_from};
+use filter_user::exceptions::{
+    ChangeError, Desk, Journal, Kind, Listing, Order, Sort, Target, clear_numbers, count, list,
+    sweep, sync,
+};
+use filter_user::ids::Book;
+use filter_user::kernel::{Kernel, Options, Pins, clock};
+use filter_user::locations::Locations;
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::time::Duration;
+
+const BANS: usize = 100_000;
+const ALLOW_ROWS: usize = 10_000;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Pins and state of a filter without interfaces, whose policy has these services.
+struct Filter {
+    locations: Locations,
+    book: Book,
+}
+
+impl Filter {
+    fn new(folder: &Path, services: &[&str]) -> Self {
+        let locations = Locations {
+            pin_path: folder.join("bpf/edge"),
+            state_directory: folder.join("state"),
+            control_socket: folder.join("control.sock"),
+            log_format: LogFormat::Text,
+        };
+        std::fs::create_dir(&locations.state_directory).expect("the folder is ours");
+        let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/edge-filter.o");
+        let object = std::fs::read(&object)
+            .unwrap_or_else(|error| panic!("{}: {error}: cargo xtask build", object.display()));
+        let options = Options {
+            pin_path: locations.pin_path.clone(),
+            tracked_sources: 16_384,
+            log_level: 0,
+        };
+        Kernel::open(&object, &options).unwrap_or_else(|error| panic!("{error:?}"));
+        let mut filter = Self {
+            book: Book::new(&locations.pin_path),
+            locations,
+        };
+        filter.reload(services);
+        filter
+    }
+
+    /// As the daemon does when a policy with these services comes in force.
+    fn reload(&mut self, services: &[&str]) {
+        let before = Book::load(&self.locations.state_directory, &self.locations.pin_path);
+        self.book
+            .assign(&policy(services), None, &[])
+            .expect("fits");
+        let pins = self.pins();
+        clear_numbers(&pins, before.expect("readable").as_ref(), &self.book).expect("cleared");
+        let folder = &self.locations.state_directory;
+        self.book.save(folder).expect("saved");
+        sync(folder, &pins, &self.book, Duration::ZERO).expect("in step");
+    }
+
+    fn pins(&self) -> Pins {
+        let pins = Pins::open(&self.locations.pin_path).expect("opens");
+        pins.expect("is pinned")
+    }
+
+    fn desk(&self) -> Desk {
+        Desk::open(&self.locations).expect("nobody else is at it")
+    }
+
+    fn count(&self) -> (u64, u64) {
+        count(&self.pins()).expect("readable")
+    }
+
+    fn ban(&self, service: Option<&str>, targets: &BTreeSet<Target>) -> Result<(), ChangeError> {
+        self.desk()
+            .set(&order(Kind::Ban, service), targets)
+            .map(drop)
+    }
+
+    fn allow(&self, service: Option<&str>, targets: &BTreeSet<Target>) -> Result<(), ChangeError> {
+        self.desk()
+            .set(&order(Kind::Allow, service), targets)
+            .map(drop)
+    }
+
+    /// What the kernel has under a name.
+    fn expiry(&self, kind: Kind, target: &str, scope: Scope) -> Option<u64> {
+        let pins = self.pins();
+        let map = match kind {
+            Kind::Ban => &pins.exceptions.bans,
+            Kind::Allow => &pins.exceptions.allows,
+        };
+        let target: Target = target.parse().expect("an address");
+        map.get(&target.key(scope)).expect("readable")
+    }
+
+    fn number(&self, service: &str) -> Scope {
+        Scope::Service(self.book.services.number(service).expect("in the policy"))
+    }
+}
+
+fn order(kind: Kind, service: Option<&str>) -> Order {
+    Order {
+        kind,
+        service: service.map(Into::into),
+        duration: Some(HOUR),
+        note: "test".parse().ok(),
+    }
+}
+
+fn policy(services: &[&str]) -> Policy {
+    let mut text = "[[interface]]\nname = \"ef0\"\n".to_owned();
+    for (n, name) in services.iter().enumerate() {
+        text += &format!(
+            "[[service]]\nname = \"{name}\"\nports = [\"{}/tcp\"]\nallow = [\"any\"]\n",
+            1000 + n
+        );
+    }
+    let read = |_: &Path| Err(std::io::Error::other("no files here"));
+    let host = HostFacts::default();
+    let loaded = load_from(Path::new("c.toml"), text.as_bytes(), &read, &host);
+    loaded.unwrap_or_else(|errors| panic!("{errors}")).policy
+}
+
+fn target(address: impl Into<IpAddr>) -> Target {
+    address.into().to_string().parse().expect("an address")
+}
+
+/// IPv4 and IPv6 in turns.
+fn targets(from: usize, count: usize) -> BTreeSet<Target> {
+    let one = |n: usize| match n % 2 {
+        0 => target(Ipv4Addr::from_bits(0x0a00_0000 + n as u32)),
+        _ => target(Ipv6Addr::from_bits((0x2001_0db8 << 96) + n as u128)),
+    };
+    (from..from + count).map(one).collect()
+}
+
+fn only(text: &str) -> BTreeSet<Target> {
+    [text.parse().expect("an address")].into()
+}
+
+/// Runs `test` with a folder in which `bpf` is a bpffs.
+fn with_bpffs(test: impl FnOnce(&Path) + Send) {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    std::fs::create_dir(folder.path().join("bpf")).expect("the folder is ours");
+    std::thread::scope(|scope| {
+        let run = || {
+            // SAFETY: this thread shares nothing that it uses with others: it only waits.
+            unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.expect("needs root");
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", private).expect("private mounts");
+            let bpf = folder.path().join("bpf");
+            mount("bpf", &bpf, "bpf", MountFlags::empty(), None).expect("bpffs");
+            test(folder.path());
+        };
+        scope.spawn(run).join().expect("the test");
+    });
+}
+
+#[test]
+fn a_hundred_thousand_bans_go_in_at_once_and_one_more_changes_nothing() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        filter.ban(None, &targets(0, BANS)).expect("there is room");
+        assert_eq!(filter.count(), (BANS as u64, 0));
+        assert_eq!(filter.pins().state.exceptions(), BANS_V4 | BANS_V6);
+
+        // Listed by page.
+        let ledger = || {
+            let journal = Journal::new(&filter.locations.state_directory);
+            journal.read().expect("readable").ledger
+        };
+        let rows = list(&ledger(), Kind::Ban, Some(&filter.pins()), &filter.book, 0);
+        let listing = Listing::new(rows.expect("readable"), Sort::Address, 1000, 100);
+        assert_eq!((listing.total, listing.pages), (BANS, 100));
+        assert!(listing.rows.iter().all(|row| row.is_in_force));
+        assert_eq!(listing.rows.len(), 1000);
+
+        // A full table: half of these are banned already, and still there is no room for others.
+        let before = ledger();
+        let error = filter.ban(None, &targets(BANS - 5, 10)).expect_err("full");
+        let error = error.to_string();
+        for expected in ["5 more rows", "0 are free of 100000", "NOTHING was done"] {
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(filter.count(), (BANS as u64, 0));
+        assert_eq!(ledger(), before);
+        // Who is banned can be banned for longer all the same.
+        filter.ban(None, &targets(0, 10)).expect("no more rows");
+        let lifted = filter
+            .desk()
+            .lift(Kind::Ban, None, &targets(0, 5))
+            .expect("lifted");
+        assert!(lifted.iter().all(|lifted| lifted.was_in_force));
+        filter
+            .ban(None, &targets(BANS, 5))
+            .expect("there is room again");
+
+        // After a reboot the maps are empty.
+        let pins = filter.pins();
+        for (key, _) in pins.exceptions.bans.rows().expect("readable") {
+            pins.exceptions.bans.remove(&key).expect("removed");
+        }
+        pins.state.set_exceptions(0);
+        let folder = &filter.locations.state_directory;
+        sync(folder, &pins, &filter.book, Duration::ZERO).expect("in step");
+        assert_eq!(filter.count(), (BANS as u64, 0));
+        assert_eq!(pins.state.exceptions(), BANS_V4 | BANS_V6);
+        assert_eq!(filter.expiry(Kind::Ban, "10.0.0.2", Scope::All), None);
+        let expiry = filter.expiry(Kind::Ban, "10.0.0.6", Scope::All);
+        let left = expiry.expect("banned") - clock::monotonic_ns();
+        assert!(left <= HOUR.as_nanos() as u64 + 1_000_000_000, "{left}");
+    });
+}
+
+#[test]
+fn too_many_allows_change_nothing_and_one_of_a_service_takes_two_rows() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        let half = ALLOW_ROWS / 2;
+        filter.allow(Some("api"), &targets(0, half)).expect("room");
+        assert_eq!(filter.count(), (0, half as u64));
+        let error = filter.allow(None, &targets(half, 1)).expect_err("full");
+        assert!(error.to_string().contains("of 10000"), "{error}");
+        assert_eq!(filter.count(), (0, half as u64));
+        filter
+            .desk()
+            .lift(Kind::Allow, Some("api"), &targets(0, half))
+            .expect("lifted");
+        assert!(
+            filter
+                .pins()
+                .exceptions
+                .allows
+                .rows()
+                .expect("readable")
+                .is_empty()
+        );
+        sweep(&filter.locations.state_directory, &filter.pins()).expect("swept");
+        assert_eq!(filter.pins().state.exceptions(), 0);
+    });
+}
+
+#[test]
+fn a_row_for_any_service_stands_beside_allows_with_the_latest_end() {
+    with_bpffs(|folder| {
+        let mut filter = Filter::new(folder, &["api", "dns"]);
+        let (source, text) = (only("192.0.2.1"), "192.0.2.1");
+        let any = |filter: &Filter| filter.expiry(Kind::Allow, text, Scope::Any);
+        let of = |filter: &Filter, name| filter.expiry(Kind::Allow, text, filter.number(name));
+        filter.allow(Some("api"), &source).expect("room");
+        let mut longer = order(Kind::Allow, Some("dns"));
+        longer.duration = Some(2 * HOUR);
+        filter.desk().set(&longer, &source).expect("room");
+        assert_eq!(any(&filter), of(&filter, "dns"));
+        assert_eq!(filter.pins().state.exceptions(), ALLOWS);
+        filter
+            .desk()
+            .lift(Kind::Allow, Some("dns"), &source)
+            .expect("lifted");
+        assert_eq!(any(&filter), of(&filter, "api"));
+        // A service that leaves takes its allow with it, and brings it back.
+        filter.reload(&["dns"]);
+        assert_eq!(any(&filter), None);
+        filter.reload(&["dns", "api"]);
+        assert!(any(&filter).is_some() && any(&filter) == of(&filter, "api"));
+        filter
+            .desk()
+            .lift(Kind::Allow, None, &source)
+            .expect("lifted");
+        assert_eq!(any(&filter), None);
+    });
+}
+
+#[test]
+fn nobody_inherits_the_bans_of_a_service_by_its_number() {
+    with_bpffs(|folder| {
+        let names: Vec<String> = (0..64).map(|n| format!("s{n}")).collect();
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut filter = Filter::new(folder, &names);
+        filter.ban(Some("s7"), &only("192.0.2.1")).expect("room");
+        filter
+            .ban(Some("s8"), &only("2001:db8::/64"))
+            .expect("room");
+        let number = filter.number("s7");
+        assert!(filter.expiry(Kind::Ban, "192.0.2.1", number).is_some());
+        // All numbers are taken: a new name gets that of the one that left.
+        names[7] = "other";
+        filter.reload(&names);
+        assert_eq!(filter.number("other"), number);
+        assert_eq!(filter.expiry(Kind::Ban, "192.0.2.1", number), None);
+        let of_s8 = filter.expiry(Kind::Ban, "2001:db8::/64", filter.number("s8"));
+        assert!(of_s8.is_some());
+        assert_eq!(filter.pins().state.exceptions(), BANS_V6_64);
+        // It returns under another number.
+        names[7] = "s7";
+        names[9] = "another";
+        filter.reload(&names);
+        assert!(
+            filter
+                .expiry(Kind::Ban, "192.0.2.1", filter.number("s7"))
+                .is_some()
+        );
+        assert_eq!(filter.count(), (2, 0));
+    });
+}
+
+#[test]
+fn expired_rows_are_swept_and_make_room() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        let pins = filter.pins();
+        let over: Vec<_> = targets(0, BANS)
+            .iter()
+            .map(|t| (t.key(Scope::All), 1))
+            .collect();
+        pins.exceptions.bans.set(&over).expect("room");
+        assert_eq!(filter.count(), (0, 0));
+        filter
+            .ban(None, &only("192.0.2.1"))
+            .expect("what is over makes room");
+        assert_eq!(pins.exceptions.bans.rows().expect("readable").len(), 1);
+        filter.ban(None, &only("2001:db8::/64")).expect("room");
+        assert_eq!(pins.state.exceptions(), BANS_V4 | BANS_V6_64);
+        filter
+            .desk()
+            .lift(Kind::Ban, None, &only("192.0.2.1"))
+            .expect("lifted");
+        sweep(&filter.locations.state_directory, &pins).expect("swept");
+        assert_eq!(pins.state.exceptions(), BANS_V6_64);
+    });
+}
+
+#[test]
+fn a_command_that_died_halfway_is_made_good() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        filter.ban(None, &only("192.0.2.1")).expect("room");
+        let key = "192.0.2.1"
+            .parse::<Target>()
+            .expect("an address")
+            .key(Scope::All);
+        let (pins, folder) = (filter.pins(), &filter.locations.state_directory);
+        // Written down, not in the map; and the other way round.
+        pins.exceptions.bans.remove(&key).expect("removed");
+        let stray = "192.0.2.9"
+            .parse::<Target>()
+            .expect("an address")
+            .key(Scope::All);
+        pins.exceptions
+            .bans
+            .set(&[(stray, u64::MAX)])
+            .expect("room");
+        sync(folder, &pins, &filter.book, Duration::ZERO).expect("in step");
+        let rows = pins.exceptions.bans.rows().expect("readable");
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [key]);
+        // And an unknown service is refused with those that there are.
+        let error = filter
+            .ban(Some("apii"), &only("192.0.2.1"))
+            .expect_err("unknown");
+        assert!(error.to_string().contains("it has: api"), "{error}");
+    });
+}
+
+#[test]
+fn commands_at_the_same_time_wait_for_each_other() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        std::thread::scope(|scope| {
+            for start in 0..8 {
+                let filter = &filter;
+                scope.spawn(move || {
+                    for n in 0..20 {
+                        filter
+                            .ban(None, &targets(100 * start + n, 1))
+                            .expect("room");
+                    }
+                });
+            }
+        });
+        assert_eq!(filter.count(), (160, 0));
+        let journal = Journal::new(&filter.locations.state_directory);
+        let content = journal.read().expect("readable");
+        assert_eq!(content.ledger.len(), 160);
+        assert!(content.damaged.is_empty());
+    });
+}
