@@ -4,6 +4,7 @@ use super::{Failure, print, print_json, refused};
 use crate::cli::{ApplyOptions, PathOptions};
 use crate::config::read_bounded;
 use crate::control::{self, Answer, Request};
+use crate::guard::ssh_connections;
 use crate::locations::Locations;
 use crate::report::time;
 use anyhow::{Context as _, anyhow};
@@ -32,7 +33,7 @@ pub(super) fn run(options: &ApplyOptions, paths: &PathOptions) -> Result<(), Fai
         // What is left of a second is the operator's.
         confirm_seconds: options.confirm.map(|time| time.as_secs_f64().ceil() as u32),
         force: options.force,
-        ssh_connection: std::env::var("SSH_CONNECTION").ok(),
+        ssh_connection: ssh_connections().into_iter().next(),
     };
     let answer =
         control::ask(&locations.control_socket, &request, LIMIT).map_err(anyhow::Error::from)?;

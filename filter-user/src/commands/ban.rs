@@ -47,7 +47,7 @@ pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failu
 
 /// Whom the policy in force trusts, and peers that matter now.
 fn refusals(state_directory: &Path, service: Option<&str>) -> Result<Refusals, Failure> {
-    let loaded = last_good::load(Kept::LastGood, state_directory, &HostFacts::default()).map_err(
+    let loaded = last_good::look(Kept::LastGood, state_directory, &HostFacts::default()).map_err(
         |error| {
             let error = anyhow::Error::from(error);
             error.context(

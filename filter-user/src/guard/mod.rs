@@ -7,9 +7,11 @@
 
 mod finding;
 mod frames;
+mod known;
 mod peers;
 
 pub use finding::{Finding, Loses};
+pub use known::{gateways, resolvers, ssh_connections};
 pub use peers::{Coverage, Host, Peer, Transport, Why, ssh_peer};
 
 use crate::compile::{CompileError, Generation, Ids, compile};

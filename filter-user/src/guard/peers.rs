@@ -1,6 +1,7 @@
 //! Who matters now: read from the host's sockets, routes and resolvers. Loopback does not, since
 //! no packet of it comes in by a filtered interface.
 
+use super::known::{gateways, resolvers};
 use crate::config::policy::Interface;
 use crate::kernel::KernelError;
 use crate::kernel::netlink::{self, Link};
@@ -9,8 +10,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Where resolvers stand; the second is systemd-resolved's own list.
-const RESOLV_CONF: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 const DNS: u16 = 53;
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
@@ -122,7 +121,7 @@ impl Host {
             Some((address, coverage))
         });
         let mut peers: Vec<Peer> = operator.into_iter().collect();
-        for gateway in netlink::gateways().await? {
+        for gateway in gateways() {
             peers.push(of_gateway(gateway, Transport::Icmp));
             if gateway.is_ipv4() {
                 peers.push(of_gateway(gateway, Transport::Udp));
@@ -266,21 +265,6 @@ fn sockets() -> Vec<(TcpState, SocketAddr, SocketAddr)> {
         })
         .map(socket)
         .collect()
-}
-
-fn resolvers() -> BTreeSet<IpAddr> {
-    let texts = RESOLV_CONF
-        .iter()
-        .filter_map(|path| std::fs::read_to_string(path).ok());
-    let parse = |text: String| -> Vec<IpAddr> {
-        let words = text.lines().map(str::split_whitespace);
-        let servers = words.filter_map(|mut words| match (words.next()?, words.next()?) {
-            ("nameserver", server) => server.split('%').next()?.parse().ok(),
-            _ => None,
-        });
-        servers.collect()
-    };
-    texts.flat_map(parse).collect()
 }
 
 /// By which configured interfaces packets to an address on a device come in; `None` if by none.

@@ -2,17 +2,15 @@
 
 use super::KernelError;
 use futures::channel::mpsc::UnboundedReceiver;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{StreamExt as _, TryStream, TryStreamExt as _};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
     InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
-use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
-use rtnetlink::{MulticastGroup, RouteMessageBuilder, new_connection, new_multicast_connection};
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
+use std::net::IpAddr;
 
 /// How a program runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,90 +60,8 @@ pub struct Link {
 /// # Errors
 /// Netlink does not answer. Needs a tokio runtime.
 pub async fn links() -> Result<Vec<Link>, KernelError> {
-    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
-        doing: "listing interfaces",
-        source,
-    };
-    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
-    let connection = tokio::spawn(connection);
-    let links = handle.link().get().execute().try_collect::<Vec<_>>().await;
-    connection.abort();
-    Ok(links
-        .map_err(|error| fail(error.into()))?
-        .iter()
-        .map(link)
-        .collect())
-}
-
-/// The host's addresses, with the index of the interface that has them.
-///
-/// # Errors
-/// Netlink does not answer. Needs a tokio runtime.
-pub async fn addresses() -> Result<Vec<(IpAddr, u32)>, KernelError> {
-    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
-        doing: "listing addresses",
-        source,
-    };
-    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
-    let connection = tokio::spawn(connection);
-    let found = handle.address().get().execute();
-    let found = found.try_collect::<Vec<_>>().await;
-    connection.abort();
-    let found = found.map_err(|error| fail(error.into()))?;
-    let address = |message: &rtnetlink::packet_route::address::AddressMessage| {
-        // Of a point-to-point interface the other attribute is the peer's.
-        let attributes = message.attributes.iter();
-        let local = attributes.clone().find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
-        let address = attributes.clone().find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        });
-        Some((local.or(address)?, message.header.index))
-    };
-    Ok(found.iter().filter_map(address).collect())
-}
-
-/// Default gateways of both families.
-///
-/// # Errors
-/// Netlink does not answer. Needs a tokio runtime.
-pub async fn gateways() -> Result<BTreeSet<IpAddr>, KernelError> {
-    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
-        doing: "listing routes",
-        source,
-    };
-    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
-    let connection = tokio::spawn(connection);
-    let mut gateways = BTreeSet::new();
-    let families = [
-        RouteMessageBuilder::<Ipv4Addr>::new().build(),
-        RouteMessageBuilder::<Ipv6Addr>::new().build(),
-    ];
-    for family in families {
-        let routes = handle.route().get(family).execute();
-        let routes = routes.try_collect::<Vec<_>>().await;
-        let routes = routes.map_err(|error| fail(error.into()))?;
-        gateways.extend(routes.iter().filter_map(gateway));
-    }
-    connection.abort();
-    Ok(gateways)
-}
-
-fn gateway(route: &RouteMessage) -> Option<IpAddr> {
-    if route.header.destination_prefix_length != 0 {
-        return None;
-    }
-    route
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
-            RouteAttribute::Gateway(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
-            _ => None,
-        })
+    let found = all("listing interfaces", |handle| handle.link().get().execute()).await?;
+    Ok(found.iter().map(link).collect())
 }
 
 /// The same, for commands that have no runtime of their own.
@@ -153,6 +69,68 @@ fn gateway(route: &RouteMessage) -> Option<IpAddr> {
 /// # Errors
 /// Netlink does not answer.
 pub fn links_now() -> Result<Vec<Link>, KernelError> {
+    now(links())
+}
+
+/// The host's addresses, with the index of the interface that has them; those that reach beyond
+/// the link first.
+///
+/// # Errors
+/// Netlink does not answer. Needs a tokio runtime.
+pub async fn addresses() -> Result<Vec<(IpAddr, u32)>, KernelError> {
+    let asked = |handle: Handle| handle.address().get().execute();
+    let mut found = all("listing addresses", asked).await?;
+    found.sort_by_key(|message| u8::from(message.header.scope));
+    let address = |message: &AddressMessage| Some((own_address(message)?, message.header.index));
+    Ok(found.iter().filter_map(address).collect())
+}
+
+/// The same for one interface, for commands that have no runtime of their own.
+///
+/// # Errors
+/// Netlink does not answer.
+pub fn addresses_now(interface: u32) -> Result<Vec<IpAddr>, KernelError> {
+    let found = now(addresses())?.into_iter();
+    let found = found.filter(|(_, index)| *index == interface);
+    Ok(found.map(|(address, _)| address).collect())
+}
+
+/// IPv4 has the host's own as the local one, beside that of the peer.
+fn own_address(message: &AddressMessage) -> Option<IpAddr> {
+    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
+        message.attributes.iter().find_map(wanted)
+    };
+    let local = find(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    local.or_else(|| {
+        find(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })
+}
+
+/// Every message that answers a request.
+async fn all<S>(
+    doing: &'static str,
+    request: impl FnOnce(Handle) -> S,
+) -> Result<Vec<S::Ok>, KernelError>
+where
+    S: TryStream<Error = rtnetlink::Error>,
+{
+    let fail =
+        |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink { doing, source };
+    let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
+    let connection = tokio::spawn(connection);
+    let messages = request(handle).try_collect::<Vec<_>>().await;
+    connection.abort();
+    messages.map_err(|error| fail(error.into()))
+}
+
+/// On a runtime made for it.
+fn now<T>(work: impl Future<Output = Result<T, KernelError>>) -> Result<T, KernelError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -160,49 +138,7 @@ pub fn links_now() -> Result<Vec<Link>, KernelError> {
             doing: "starting a runtime",
             source: source.into(),
         })?;
-    runtime.block_on(links())
-}
-
-/// Addresses of an interface, those that reach beyond the link first.
-///
-/// # Errors
-/// Netlink does not answer.
-pub fn addresses_now(interface: u32) -> Result<Vec<IpAddr>, KernelError> {
-    let fail = |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink {
-        doing: "listing addresses",
-        source,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .map_err(|error| fail(error.into()))?;
-    let mut messages = runtime.block_on(async {
-        let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
-        let connection = tokio::spawn(connection);
-        let request = handle.address().get();
-        let request = request.set_link_index_filter(interface).execute();
-        let messages = request.try_collect::<Vec<_>>().await;
-        connection.abort();
-        messages.map_err(|error| fail(error.into()))
-    })?;
-    messages.sort_by_key(|message| u8::from(message.header.scope));
-    // IPv4 has the host's own as the local one, beside that of the peer.
-    let own = |message: &AddressMessage| {
-        let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
-            message.attributes.iter().find_map(wanted)
-        };
-        let local = find(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
-        local.or_else(|| {
-            find(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            })
-        })
-    };
-    Ok(messages.iter().filter_map(own).collect())
+    runtime.block_on(work)
 }
 
 /// Tells whenever some interface appeared, changed or went.
