@@ -124,7 +124,9 @@ where
         |source: Box<dyn std::error::Error + Send + Sync>| KernelError::Netlink { doing, source };
     let (connection, handle, _) = new_connection().map_err(|error| fail(error.into()))?;
     let connection = tokio::spawn(connection);
-    let messages = request(handle).try_collect::<Vec<_>>().await;
+    // The connection ends with its last handle, answered or not: one is held meanwhile.
+    let messages = request(handle.clone()).try_collect::<Vec<_>>().await;
+    drop(handle);
     connection.abort();
     messages.map_err(|error| fail(error.into()))
 }
