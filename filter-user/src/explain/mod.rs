@@ -228,7 +228,8 @@ fn row(answer: &Answer) -> Option<&'static str> {
 
 fn timed(facts: &Facts<'_>, found: answer::Exception) -> Timed {
     let left_ns = found.expiry_ns.saturating_sub(facts.answer.now_ns);
-    let seconds_left = left_ns.div_ceil(1_000_000_000);
+    // The nearest: the packet program's clock stands still between ticks. 0 would be over.
+    let seconds_left = (left_ns.saturating_add(500_000_000) / 1_000_000_000).max(1);
     Timed {
         service: match found.scope() {
             Some(Scope::Service(number)) => Some(service_name(facts, number)),

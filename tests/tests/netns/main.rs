@@ -4,6 +4,7 @@ mod access;
 mod addresses;
 mod apply;
 mod bans;
+mod boot;
 mod bypass;
 mod events;
 mod explain;
