@@ -119,6 +119,10 @@ pub enum Command {
     Disallow(LiftOptions),
     /// List timed allows
     Allows(ListOptions),
+    /// What will go wrong on this host before it does, each finding with its fix
+    ///
+    /// Changes nothing. Exits 1 if there are errors or warnings.
+    Doctor(DoctorOptions),
     /// Pass everything for a while and count what would be dropped
     ///
     /// The packet program itself ends it, daemon or not.
@@ -295,6 +299,17 @@ fn prefix(text: &str) -> Result<IpNet, String> {
     let address = text.parse::<IpAddr>().map(IpNet::from);
     let prefix = address.or_else(|_| text.parse::<IpNet>());
     prefix.map_err(|_| "neither an address nor a prefix".to_owned())
+}
+
+/// Options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    /// Look at this device only, configured or not
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `unload`.

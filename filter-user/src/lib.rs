@@ -8,6 +8,7 @@ pub mod config;
 pub mod configured;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod events;
 pub mod exceptions;
 pub mod explain;

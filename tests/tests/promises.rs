@@ -13,12 +13,21 @@ fn each_promise_names_tests_that_exist() {
     let text = fs::read_to_string(root.join("docs/promises.md")).expect("it is there");
     let read = |file: &str| {
         let paths = FOLDERS.map(|folder| root.join(folder).join(file));
-        let texts = paths.iter().filter_map(|path| fs::read_to_string(path).ok());
+        let texts = paths
+            .iter()
+            .filter_map(|path| fs::read_to_string(path).ok());
         texts.collect::<String>()
     };
     let mut named = BTreeMap::<String, Vec<String>>::new();
-    for line in text.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`")) {
-        let tests = line.trim_end_matches(" |").rsplit(" | ").next().expect("a cell");
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains(".rs`"))
+    {
+        let tests = line
+            .trim_end_matches(" |")
+            .rsplit(" | ")
+            .next()
+            .expect("a cell");
         for group in tests.split("; ") {
             let (file, names) = group.split_once(' ').expect("a file and names");
             let file = file.trim_matches('`').to_owned();

@@ -6,7 +6,6 @@ use crate::compile::{self, compile};
 use crate::config::{self, Diagnostic, Errors, HostFacts, Summary};
 use crate::daemon::beyond_capacity;
 use crate::report::{Memory, mebibytes};
-use filter_common::sources::WAYS;
 use serde_json::{Value, json};
 
 pub(super) fn run(options: &PrintOptions, paths: &PathOptions) -> Result<(), Failure> {
@@ -45,16 +44,10 @@ fn check(paths: &PathOptions) -> Result<Checked, Errors> {
     let ids = compile::Ids::in_order(policy);
     let generation =
         compile(policy, &ids).map_err(|error| beyond_capacity(&paths.config, &error))?;
-    let sets = (u64::from(policy.daemon.tracked_sources) / WAYS as u64).max(1);
-    let cells = sets.next_power_of_two() * WAYS as u64;
     let tables = generation.summary;
     Ok(Checked {
         summary: Summary::new(policy),
-        memory: Memory::new(
-            tables.bytes as u64,
-            cells,
-            aya::util::nr_cpus().unwrap_or(1) as u64,
-        ),
+        memory: Memory::of(&tables, policy),
         tables,
         warnings: loaded.warnings,
     })

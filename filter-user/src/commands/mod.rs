@@ -13,6 +13,7 @@ mod check;
 mod confirm;
 mod counters;
 mod disallow;
+mod doctor;
 mod events;
 mod explain;
 mod reload;
@@ -88,6 +89,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Allow(options) => allow::run(options, &cli.paths),
         Command::Disallow(options) => disallow::run(options, &cli.paths),
         Command::Allows(options) => allows::run(options, &cli.paths),
+        Command::Doctor(options) => doctor::run(options, &cli.paths),
         Command::Bypass(options) => bypass::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
     };

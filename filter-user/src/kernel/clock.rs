@@ -12,3 +12,12 @@ pub fn monotonic_ns() -> u64 {
 pub fn boot_seconds() -> u64 {
     clock_gettime(ClockId::Boottime).tv_sec as u64
 }
+
+/// Whether something keeps the wall clock right, such as NTP.
+pub fn is_synchronised() -> bool {
+    // SAFETY: all zeroes is a timex that asks and sets nothing (adjtimex(2), `modes`).
+    let mut question: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes into a timex of its own layout.
+    let state = unsafe { libc::adjtimex(&raw mut question) };
+    state >= 0 && state != libc::TIME_ERROR
+}

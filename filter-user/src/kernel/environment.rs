@@ -20,16 +20,16 @@ const SUPPORTED: (u32, u32) = (6, 1);
 /// # Errors
 /// The first thing that is missing, with its fix.
 pub fn check(pin_path: &Path) -> Result<Vec<String>, KernelError> {
-    let warnings = kernel_version()?;
+    let warnings = kernel_version(&release())?;
     capabilities()?;
-    if !Path::new(BTF).exists() {
+    if !has_btf() {
         return Err(missing(
             format!("{BTF} is not there: this kernel has no BTF"),
             "boot a kernel built with CONFIG_DEBUG_INFO_BTF (the distributions' own are)",
         ));
     }
     bpffs(pin_path)?;
-    Ok(warnings)
+    Ok(warnings.into_iter().collect())
 }
 
 fn missing(what: String, fix: impl Into<String>) -> KernelError {
@@ -39,10 +39,23 @@ fn missing(what: String, fix: impl Into<String>) -> KernelError {
     }
 }
 
-fn kernel_version() -> Result<Vec<String>, KernelError> {
+/// The running kernel's release, as `uname -r` prints it.
+pub fn release() -> String {
     let name = rustix::system::uname();
-    let release = name.release().to_string_lossy().into_owned();
-    let version = parse_version(&release).ok_or_else(|| {
+    name.release().to_string_lossy().into_owned()
+}
+
+/// Whether the kernel describes its own types.
+pub fn has_btf() -> bool {
+    Path::new(BTF).exists()
+}
+
+/// Checks the version of a kernel alone. Returns a warning if it is not a tested one.
+///
+/// # Errors
+/// It is too old.
+pub fn kernel_version(release: &str) -> Result<Option<String>, KernelError> {
+    let version = parse_version(release).ok_or_else(|| {
         missing(
             format!("kernel {release}: no version"),
             "please report this",
@@ -59,31 +72,35 @@ fn kernel_version() -> Result<Vec<String>, KernelError> {
     }
     if version < SUPPORTED {
         let (major, minor) = SUPPORTED;
-        return Ok(vec![format!(
+        return Ok(Some(format!(
             "kernel {release} is untested: {major}.{minor} or later is"
-        )]);
+        )));
     }
-    Ok(Vec::new())
+    Ok(None)
 }
 
 /// Major and minor number at the start of a release.
-fn parse_version(release: &str) -> Option<(u32, u32)> {
+pub fn parse_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn capabilities() -> Result<(), KernelError> {
+/// Which of the capabilities that the daemon needs this process has not.
+pub fn lacking_capabilities() -> Vec<&'static str> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0);
-    let lacking: Vec<_> = CAPABILITIES
+    let lacking = CAPABILITIES
         .iter()
-        .filter(|(bit, _)| effective >> bit & 1 == 0)
-        .map(|(_, name)| *name)
-        .collect();
+        .filter(|(bit, _)| effective >> bit & 1 == 0);
+    lacking.map(|(_, name)| *name).collect()
+}
+
+fn capabilities() -> Result<(), KernelError> {
+    let lacking = lacking_capabilities();
     if lacking.is_empty() {
         return Ok(());
     }
@@ -94,7 +111,10 @@ fn capabilities() -> Result<(), KernelError> {
 }
 
 /// The nearest folder that exists must be on a bpffs.
-fn bpffs(pin_path: &Path) -> Result<(), KernelError> {
+///
+/// # Errors
+/// It is not, with the mount that mends it.
+pub fn bpffs(pin_path: &Path) -> Result<(), KernelError> {
     let existing = pin_path
         .ancestors()
         .find(|path| path.exists())

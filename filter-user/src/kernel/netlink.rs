@@ -7,7 +7,7 @@ use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
-    InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
 use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use std::net::IpAddr;
@@ -47,6 +47,12 @@ pub struct Link {
     pub is_loopback: bool,
     /// Whether it carries no packets, only addresses.
     pub is_dummy: bool,
+    /// What kind of virtual device it is, as `ip link add type` spells it; empty for hardware.
+    pub kind: String,
+    /// Whether it is set up.
+    pub is_up: bool,
+    /// Largest packet, without the Ethernet header.
+    pub mtu: u32,
     /// Index of the bond or bridge that it belongs to.
     pub master: Option<u32>,
     /// Index of the device that carries it, as a VLAN has.
@@ -198,6 +204,7 @@ fn link(message: &LinkMessage) -> Link {
         name: String::new(),
         is_ethernet: kind == LinkLayerType::Ether,
         is_loopback: kind == LinkLayerType::Loopback,
+        is_up: message.header.flags.contains(LinkFlags::Up),
         ..Link::default()
     };
     for attribute in &message.attributes {
@@ -206,9 +213,14 @@ fn link(message: &LinkMessage) -> Link {
             LinkAttribute::Controller(index) => link.master = Some(*index),
             LinkAttribute::Link(index) => link.lower = Some(*index),
             LinkAttribute::LinkInfo(infos) => {
-                let dummy = LinkInfo::Kind(InfoKind::Dummy);
-                link.is_dummy = infos.contains(&dummy);
+                let kind = infos.iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind),
+                    _ => None,
+                });
+                link.is_dummy = kind == Some(&InfoKind::Dummy);
+                link.kind = kind.map(ToString::to_string).unwrap_or_default();
             }
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Xdp(attributes) => link.xdp = xdp(attributes),
             _ => {}
         }

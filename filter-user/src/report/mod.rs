@@ -8,12 +8,15 @@ mod text;
 pub(crate) use text::{mebibytes, time};
 
 use crate::applied::{Applied, Stage};
+use crate::compile;
+use crate::config::policy::Policy;
 use crate::exceptions;
 use crate::ids::Book;
 use crate::in_force::{InForce, ListInForce};
 use crate::kernel::netlink::Link;
 use crate::kernel::{Pins, clock};
 use filter_common::gcra::Kind;
+use filter_common::sources::WAYS;
 use filter_common::verdict::COUNTERS;
 use filter_common::version::ABI_VERSION;
 use serde::{Deserialize, Serialize};
@@ -181,6 +184,17 @@ impl Memory {
             sources: 2 * cells * 8,
             counters: COUNTERS as u64 * 16 * cpus,
         }
+    }
+
+    /// Of a policy that is compiled, on this host.
+    pub fn of(tables: &compile::Summary, policy: &Policy) -> Self {
+        let sets = (u64::from(policy.daemon.tracked_sources) / WAYS as u64).max(1);
+        let cells = sets.next_power_of_two() * WAYS as u64;
+        Self::new(
+            tables.bytes as u64,
+            cells,
+            aya::util::nr_cpus().unwrap_or(1) as u64,
+        )
     }
 
     /// All of it.

@@ -4,6 +4,7 @@ use edge_filter_tests::daemon::Host;
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
 use edge_filter_tests::netns::wait::{self, SILENCE};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::interfaces::attached_program;
@@ -23,8 +24,13 @@ fn answer(net: &Net, client: u8) -> Answer {
 }
 
 fn ip(net: &Net, arguments: &[&str]) {
-    let status = net.server.run(|| Command::new("ip").args(arguments).status());
-    assert!(status.expect("iproute2 is there").success(), "{arguments:?}");
+    let status = net
+        .server
+        .run(|| Command::new("ip").args(arguments).status());
+    assert!(
+        status.expect("iproute2 is there").success(),
+        "{arguments:?}"
+    );
 }
 
 #[test]
@@ -97,4 +103,45 @@ fn attached_is_zero_as_soon_as_the_interface_is_gone() {
         .map(|sample| (sample.label("mode").to_owned(), sample.value))
         .collect();
     assert_eq!(values, [("none".to_owned(), 0.0)]);
+}
+
+#[test]
+fn the_units_capabilities_suffice() {
+    let net = Net::new();
+    let mut host = Host::new(&net.server);
+    host.write_config(&policy());
+    // As the unit bounds them, and nothing else: no CAP_SYS_ADMIN, no CAP_DAC_OVERRIDE.
+    let unit = include_str!("../../../config/edge-filter.service");
+    let bounded = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+        .expect("the unit bounds them");
+    let bounded: String = bounded
+        .split_whitespace()
+        .map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase()))
+        .collect();
+    let bounded =
+        format!("exec setpriv --no-new-privs --bounding-set=-all{bounded} --inh-caps=-all");
+    let daemon = edge_filter_tests::daemon::binary();
+    let script = format!("#!/bin/sh\n{bounded} {} \"$@\"\n", daemon.display());
+    host.write("bounded", &script);
+    let program = host.path("bounded");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    host.try_start_as(&program).expect("it starts");
+    let _echo = Echo::tcp(&net.server, (WIRE.server(false), PORT));
+    assert_eq!(answer(&net, 10), Answer::Served);
+    assert_eq!(answer(&net, 11), Answer::Silence);
+    host.reload_with(&policy().replace("10.77.0.10", "10.77.0.11"));
+    assert_eq!(answer(&net, 11), Answer::Served);
+    host.write("candidate.toml", &host.config(&policy()));
+    let candidate = host.path("candidate.toml");
+    let candidate = candidate.to_str().expect("it is text");
+    host.ask(&["apply", candidate, "--confirm", "1h", "--force"]);
+    host.ask(&["confirm"]);
+    assert_eq!(answer(&net, 11), Answer::Silence);
+    host.ask(&["explain", "--src", "10.77.0.10", "--port", "7000/tcp"]);
+    host.kill();
+    host.try_start_as(&program)
+        .expect("it takes over what it left");
+    assert_eq!(answer(&net, 11), Answer::Silence);
 }

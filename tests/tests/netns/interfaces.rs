@@ -144,7 +144,7 @@ fn another_xdp_program_is_named_and_stays() {
 }
 
 /// An XDP program on s0 that is not the daemon's.
-fn foreign_program() -> aya::Ebpf {
+pub fn foreign_program() -> aya::Ebpf {
     use aya::programs::{Xdp, XdpMode};
     let mut object = aya::EbpfLoader::new()
         .load_file(edge_filter_tests::daemon::object())
