@@ -11,6 +11,7 @@ mod check;
 mod command;
 mod demo;
 mod environment;
+mod kernel_matrix;
 mod setup;
 mod test;
 mod workspace;
@@ -33,6 +34,8 @@ enum Task {
     Build(build::Options),
     /// Run every test: host, BPF test runs, network namespaces (as root)
     Test(test::Options),
+    /// The tests that matter on Debian's kernels from 5.10 to the newest, under qemu (as root)
+    KernelMatrix(kernel_matrix::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Show the filter at work between two network namespaces (as root)
@@ -59,6 +62,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Setup => setup::run(&workspace),
         Task::Build(options) => build::run(&workspace, &options),
         Task::Test(options) => test::run(&workspace, &options),
+        Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Demo => demo::run(&workspace),
     }

@@ -1,10 +1,11 @@
-//! Programs of the host that namespace tests and the demo call.
+//! Programs of the host that namespace tests, the demo and the kernel matrix call.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::command::{self, say};
+use crate::setup::Needs;
 
 /// Program, and the Debian package that brings it.
 const PROGRAMS: [(&str, &str); 3] = [
@@ -13,10 +14,23 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("systemd-analyze", "systemd"),
 ];
 
+/// The same for booting other kernels.
+const GUEST_PROGRAMS: [(&str, &str); 4] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("dash", "dash"),
+    ("xz", "xz-utils"),
+    ("strip", "binutils"),
+];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
-pub fn ensure() -> Result<()> {
+pub fn ensure(needs: Needs) -> Result<()> {
+    let guest: &[_] = match needs {
+        Needs::KernelMatrix => &GUEST_PROGRAMS,
+        Needs::Build | Needs::Namespaces | Needs::Tests => &[],
+    };
     let missing: Vec<&str> = PROGRAMS
         .iter()
+        .chain(guest)
         .filter(|(program, _)| !command::is_on_path(program))
         .map(|(_, package)| *package)
         .collect();

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 
 mod bpf_linker;
-mod debian;
+pub mod debian;
 mod fail2ban;
 mod host_packages;
 mod rust_src;
@@ -22,6 +22,8 @@ pub enum Needs {
     Namespaces,
     /// Also to run every test.
     Tests,
+    /// Also to boot other kernels.
+    KernelMatrix,
 }
 
 /// `cargo xtask setup`: everything.
@@ -32,9 +34,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 /// Makes sure that what `needs` names is installed.
 pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs != Needs::Build {
-        host_packages::ensure()?;
+        host_packages::ensure(needs)?;
     }
-    if needs == Needs::Tests {
+    if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         fail2ban::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;

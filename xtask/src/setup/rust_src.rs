@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::command::{self, say};
-use crate::setup::debian::PrivateApt;
+use crate::setup::debian::{PrivateApt, Suite};
 use crate::workspace::Workspace;
 
 /// The compiler of `rust-toolchain.toml`. Sources of another version do not compile with it.
@@ -107,15 +107,10 @@ fn by_debian_package(library: &Path) -> Result<()> {
         "installing rust-src {VERSION} from Debian's package (45 MB)"
     ));
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let apt = PrivateApt::new(folder.path())?;
-    let package = apt.download("rust-src", &format!("{VERSION}+dfsg1-"))?;
+    // The pinned compiler's packages; the host may be an older release.
+    let apt = PrivateApt::new(folder.path(), &[Suite::TrixieBackports])?;
     let unpacked = folder.path().join("unpacked");
-    command::run(
-        Command::new("dpkg-deb")
-            .arg("-x")
-            .arg(package)
-            .arg(&unpacked),
-    )?;
+    apt.unpack("rust-src", &format!("{VERSION}+dfsg1-"), &unpacked)?;
     let source = unpacked.join(format!("usr/src/rustc-{VERSION}/library"));
     if !is_complete(&source) {
         bail!("Debian's package has no library at {}", source.display());

@@ -1,0 +1,254 @@
+//! What is in a guest: programs of the host with their libraries, the tests, and the steps to run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::cpio::Archive;
+use super::kernels::{Kernel, Series};
+use super::modules;
+use crate::command::{self, say};
+use crate::setup::debian::{PrivateApt, Suite};
+use crate::workspace::Workspace;
+
+/// The first that must run the filter; one below must refuse, and say why.
+const OLDEST: Series = Series::new(5, 15);
+
+/// Modules that a host would load by itself when they are asked for.
+const MODULES: [&str; 9] = [
+    "veth",
+    "8021q",
+    "dummy",
+    "tun",
+    "bridge",
+    "macvlan",
+    "inet_diag",
+    "tcp_diag",
+    "udp_diag",
+];
+
+/// Test programs by the name of their target.
+const TESTS: [&str; 8] = [
+    "agreement",
+    "events",
+    "explain",
+    "fixtures",
+    "kernel_exceptions",
+    "kernel_life",
+    "netns",
+    "rates",
+];
+
+/// Name of a step, and the command line that must succeed.
+pub struct Step {
+    pub name: &'static str,
+    command: &'static str,
+}
+
+/// What must hold on a kernel. Names are parts of the tests' names.
+const STEPS: [Step; 7] = [
+    Step {
+        name: "load",
+        command: "/tests/agreement --test-threads=1 --nocapture the_verifier the_program_loads",
+    },
+    Step {
+        name: "fixtures",
+        command: "/tests/fixtures --test-threads=1",
+    },
+    Step {
+        name: "agreement",
+        command: "/tests/agreement --test-threads=1 the_kernel_agrees",
+    },
+    Step {
+        name: "events",
+        command: "/tests/events --test-threads=1",
+    },
+    Step {
+        name: "explain",
+        command: "/tests/explain --test-threads=1",
+    },
+    Step {
+        name: "life",
+        command: "/tests/kernel_life --test-threads=1",
+    },
+    Step {
+        name: "namespaces",
+        command: "/tests/netns --test-threads=1 access:: addresses:: apply:: bypass:: events:: \
+                  explain:: frames:: guard:: interfaces:: life:: monitor:: reload:: unlisted:: \
+                  upgrade:: bans::a_ban bans::bans boot::a_renamed boot::attached",
+    },
+];
+
+/// A kernel that is too old must be named as such, before anything is done.
+const REFUSAL: [Step; 1] = [Step {
+    name: "refusal",
+    command: "printf '[[service]]\\nname = \"web\"\\nports = [\"443/tcp\"]\\nallow = [\"any\"]\\n\
+              interfaces = [\"lo\"]\\n' > /tmp/f.toml; \
+              /bin/edge-filter run --config /tmp/f.toml > /tmp/out 2>&1; code=$?; \
+              busybox cat /tmp/out; [ $code != 0 ] && busybox grep -q 'needs Linux 5.15' /tmp/out \
+              && [ -z \"$(busybox ls /sys/fs/bpf)\" ]",
+}];
+
+/// The steps for a series.
+pub fn steps(series: Series, filter: Option<&str>) -> Vec<&'static Step> {
+    let all = match series < OLDEST {
+        true => &REFUSAL[..],
+        false => &STEPS[..],
+    };
+    all.iter()
+        .filter(|step| filter.is_none_or(|text| step.name.contains(text)))
+        .collect()
+}
+
+/// Everything that guests of all kernels have.
+pub struct Guest {
+    archive: Archive,
+}
+
+impl Guest {
+    /// Builds the tests and gathers the files.
+    pub fn prepare(workspace: &Workspace, folder: &Path) -> Result<Self> {
+        let stripped = folder.join("stripped");
+        for made in [folder, &stripped] {
+            fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
+        }
+        let mut archive = Archive::default();
+        for place in ["/proc", "/sys", "/dev", "/run", "/tmp", "/etc", "/root"] {
+            archive.folder(place);
+        }
+        archive.device("/dev/console", 5, 1);
+        archive.device("/dev/null", 1, 3);
+        archive.file("/init", include_bytes!("init.sh"));
+        archive.file("/bin/busybox", &busybox(folder)?);
+        let mut libraries = Vec::new();
+        let mut program = |archive: &mut Archive, path: &str, file: &Path, is_ours: bool| {
+            let code = match is_ours {
+                true => strip(file, &stripped)?,
+                false => fs::read(file).with_context(|| format!("no {}", file.display()))?,
+            };
+            archive.file(path, &code);
+            libraries.extend(libraries_of(file)?);
+            anyhow::Ok(())
+        };
+        program(&mut archive, "/bin/sh", Path::new("/bin/dash"), false)?;
+        program(&mut archive, "/usr/sbin/ip", &found("ip")?, false)?;
+        program(&mut archive, "/bin/edge-filter", &workspace.edge_filter(), true)?;
+        let next = workspace.edge_filter_next_abi();
+        program(&mut archive, "/bin/edge-filter-next-abi", &next, true)?;
+        for (name, file) in tests(workspace)? {
+            program(&mut archive, &format!("/tests/{name}"), &file, true)?;
+        }
+        libraries.sort();
+        libraries.dedup();
+        for library in libraries {
+            let code = fs::read(&library).with_context(|| format!("no {}", library.display()))?;
+            archive.file(&library.to_string_lossy(), &code);
+        }
+        for entry in fs::read_dir(workspace.objects())? {
+            let entry = entry?;
+            let path = format!("/objects/{}", entry.file_name().to_string_lossy());
+            archive.file(&path, &fs::read(entry.path())?);
+        }
+        Ok(Self { archive })
+    }
+
+    /// The initial file system for one kernel.
+    pub fn with(&self, kernel: &Kernel, steps: &[&Step]) -> Result<Vec<u8>> {
+        let mut archive = self.archive.clone();
+        let mut order = String::new();
+        for module in modules::in_order(&kernel.modules, &MODULES)? {
+            archive.file(&format!("/modules/{}", module.name), &module.code);
+            order += &format!("{}\n", module.name);
+        }
+        archive.file("/modules/order", order.as_bytes());
+        let steps: String = steps
+            .iter()
+            .map(|step| format!("{} {}\n", step.name, step.command))
+            .collect();
+        archive.file("/steps", steps.as_bytes());
+        Ok(archive.finish())
+    }
+}
+
+/// A line of `cargo test --message-format=json`.
+#[derive(Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Builds the test programs; the same as `cargo xtask test` runs.
+fn tests(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
+    say("building the tests (some minutes the first time)");
+    let output = command::output(command::cargo(workspace.root()).args([
+        "test",
+        "--workspace",
+        "--no-run",
+        "--message-format=json",
+    ]))?;
+    let mut found = Vec::new();
+    for line in output.lines() {
+        let message: Message = serde_json::from_str(line).context("not a message of cargo's")?;
+        if let (Some(target), Some(executable)) = (message.target, message.executable)
+            && target.kind == ["test"]
+            && TESTS.contains(&target.name.as_str())
+        {
+            found.push((target.name, executable));
+        }
+    }
+    Ok(found)
+}
+
+/// Without what only debuggers read: it would be ten times as long.
+fn strip(file: &Path, folder: &Path) -> Result<Vec<u8>> {
+    let name = file.file_name().context("it has no name")?;
+    let out = folder.join(name);
+    command::output(
+        Command::new("strip")
+            .args(["--strip-debug", "-o"])
+            .args([&out, file]),
+    )?;
+    fs::read(&out).with_context(|| format!("cannot read {}", out.display()))
+}
+
+/// What the dynamic linker will open, itself included.
+fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
+    let list = command::output(Command::new("ldd").arg(program))?;
+    // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)` and `/lib64/ld-linux… (0x…)`
+    let path = |line: &str| {
+        let path = line.split_whitespace().find(|word| word.starts_with('/'))?;
+        Some(PathBuf::from(path))
+    };
+    Ok(list.lines().filter_map(path).collect())
+}
+
+fn found(program: &str) -> Result<PathBuf> {
+    ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| path.is_file())
+        .with_context(|| format!("this host has no {program}"))
+}
+
+/// Debian's busybox without libraries; downloaded, not installed.
+fn busybox(folder: &Path) -> Result<Vec<u8>> {
+    let place = folder.join("busybox");
+    let program = place.join("bin/busybox");
+    let merged = place.join("usr/bin/busybox");
+    if !program.is_file() && !merged.is_file() {
+        say("downloading busybox");
+        let apt = PrivateApt::new(&folder.join("apt-busybox"), &[Suite::Bookworm])?;
+        apt.unpack("busybox-static", "", &place)?;
+    }
+    let program = if merged.is_file() { merged } else { program };
+    fs::read(&program).with_context(|| format!("no {}", program.display()))
+}

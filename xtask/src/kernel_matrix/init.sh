@@ -1,0 +1,35 @@
+#!/bin/busybox sh
+# The first process of a guest: mounts what a host has, loads modules, runs the steps of /steps
+# (`name program arguments`), says how each ended, and ends the machine with the result in qemu's
+# exit code. A kernel that dies on the way ends it with another.
+busybox=/bin/busybox
+export PATH=/usr/sbin:/usr/bin:/bin TMPDIR=/tmp HOME=/root LC_ALL=C
+export EDGE_FILTER_BIN=/bin/edge-filter EDGE_FILTER_NEXT_BIN=/bin/edge-filter-next-abi
+export EDGE_FILTER_OBJECT_DIR=/objects RUST_BACKTRACE=0
+$busybox mount -t devtmpfs dev /dev
+$busybox mount -t proc proc /proc
+$busybox mount -t sysfs sys /sys
+$busybox mount -t tmpfs -o mode=1777 tmp /tmp
+$busybox mount -t tmpfs run /run
+$busybox mount -t bpf bpf /sys/fs/bpf
+$busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
+$busybox mount -t tracefs trace /sys/kernel/tracing
+$busybox ip link set lo up
+while read -r module; do
+    $busybox insmod "/modules/$module" || echo "@@ module $module does not load"
+done < /modules/order
+echo "@@ release $($busybox uname -r)"
+failed=0
+while read -r name arguments; do
+    echo "@@ start $name"
+    begin=$($busybox cut -d. -f1 /proc/uptime)
+    $busybox timeout 600 /bin/sh -c "$arguments"
+    code=$?
+    echo "@@ end $name $code $(($($busybox cut -d. -f1 /proc/uptime) - begin))"
+    [ "$code" = 0 ] || failed=1
+done < /steps
+echo "@@ done $failed"
+# isa-debug-exit: qemu exits with (value << 1) | 1.
+[ "$failed" = 0 ] && printf '\020' > /exit || printf '\021' > /exit
+$busybox dd if=/exit of=/dev/port bs=1 seek=244 conv=notrunc 2> /dev/null
+$busybox poweroff -f

@@ -1,0 +1,138 @@
+//! `cargo xtask kernel-matrix`: the tests that matter on real kernels of Debian's, under qemu.
+//!
+//! A kernel that cannot be had is counted and said, never passed over; with `--ci` it is a failure.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::say;
+use crate::setup::debian::{PrivateApt, Suite};
+use crate::setup::{self, Needs};
+use crate::workspace::Workspace;
+use crate::{build, environment};
+
+mod cpio;
+mod guest;
+mod kernels;
+mod modules;
+mod qemu;
+mod table;
+
+use kernels::{Kernel, Series};
+use qemu::Report;
+
+/// From the one that must be refused to the newest that Debian has packaged.
+const SERIES: [Series; 6] = [
+    Series::new(5, 10),
+    Series::new(6, 1),
+    Series::new(6, 12),
+    Series::new(6, 18),
+    Series::new(7, 2),
+    Series::new(7, 3),
+];
+/// The oldest that is supported and the newest.
+const CI: [Series; 2] = [SERIES[1], SERIES[5]];
+
+/// Options of `cargo xtask kernel-matrix`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only these series, such as `6.1`
+    #[arg(value_name = "SERIES")]
+    series: Vec<Series>,
+    /// The oldest that is supported and the newest; one that cannot be had is a failure
+    #[arg(long, conflicts_with = "series")]
+    ci: bool,
+    /// Only test programs whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Use /dev/kvm, which on some hosts hangs; without it a guest runs on an emulated processor
+    #[arg(long)]
+    kvm: bool,
+    /// Write the table of verified instructions into docs/performance.md
+    #[arg(long)]
+    write_docs: bool,
+}
+
+/// How one series came out.
+enum Outcome {
+    Passed(Report),
+    Failed(Report),
+    NotToBeHad(anyhow::Error),
+}
+
+/// Fetches kernels, builds what runs in them, boots each, and says how each came out.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    environment::check()?;
+    setup::ensure(workspace, Needs::KernelMatrix)?;
+    build::everything(workspace)?;
+    build::next_abi(workspace)?;
+    let folder = workspace.target().join("kernel-matrix");
+    let guest = guest::Guest::prepare(workspace, &folder)?;
+    let apt = PrivateApt::new(
+        &folder.join("apt"),
+        &[
+            Suite::BullseyeSecurity,
+            Suite::BookwormSecurity,
+            Suite::TrixieBackports,
+        ],
+    )?;
+    let series = match (&options.series[..], options.ci) {
+        ([], true) => &CI[..],
+        ([], false) => &SERIES[..],
+        (named, _) => named,
+    };
+    let mut counts = BTreeMap::new();
+    let (mut failed, mut missing) = (0, 0);
+    for &series in series {
+        let started = Instant::now();
+        let outcome = match Kernel::fetch(series, &apt, &folder.join("kernels")) {
+            Err(error) => Outcome::NotToBeHad(error),
+            Ok(kernel) => {
+                say(&format!("booting {}", kernel.release));
+                let steps = guest::steps(series, options.filter.as_deref());
+                let report = qemu::boot(&kernel, &guest, &steps, &folder, options.kvm)
+                    .with_context(|| format!("kernel {}", kernel.release))?;
+                counts.insert(kernel.release.clone(), report.instructions.clone());
+                match report.failures.is_empty() {
+                    true => Outcome::Passed(report),
+                    false => Outcome::Failed(report),
+                }
+            }
+        };
+        let seconds = started.elapsed().as_secs();
+        println!("{}", line(series, &outcome, seconds));
+        match outcome {
+            Outcome::Passed(_) => {}
+            Outcome::Failed(_) => failed += 1,
+            Outcome::NotToBeHad(_) => missing += 1,
+        }
+    }
+    if options.write_docs {
+        table::write(&workspace.root().join("docs/performance.md"), &counts)?;
+    }
+    if failed > 0 || (missing > 0 && options.ci) {
+        bail!("{failed} kernels failed, {missing} could not be had");
+    }
+    if missing > 0 {
+        say(&format!("{missing} kernels could not be had and are not tested"));
+    }
+    Ok(())
+}
+
+fn line(series: Series, outcome: &Outcome, seconds: u64) -> String {
+    match outcome {
+        Outcome::Passed(report) => format!(
+            "{series:<5} passed    {} ({} steps, {} tests, {seconds} s)",
+            report.release, report.steps, report.tests
+        ),
+        Outcome::Failed(report) => format!(
+            "{series:<5} FAILED    {} ({seconds} s): {}; see {}",
+            report.release,
+            report.failures.join(", "),
+            report.log.display()
+        ),
+        Outcome::NotToBeHad(error) => format!("{series:<5} NOT TESTED {error:#}"),
+    }
+}

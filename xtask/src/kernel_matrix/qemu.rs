@@ -1,0 +1,152 @@
+//! One boot: the machine, what its console said, and whether to believe it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::guest::{Guest, Step};
+use super::kernels::Kernel;
+use crate::command;
+
+/// An emulated processor takes minutes for what a real one does in seconds.
+const LIMIT: Duration = Duration::from_secs(900);
+/// `(0x10 << 1) | 1`: the guest wrote 0x10 to isa-debug-exit. A panic and a power-off exit with 0.
+const PASSED: i32 = 33;
+
+/// What a boot came to.
+pub struct Report {
+    /// What the guest's kernel calls itself.
+    pub release: String,
+    /// Steps that ended well.
+    pub steps: usize,
+    /// Tests within them.
+    pub tests: usize,
+    /// What went wrong; nothing if it passed.
+    pub failures: Vec<String>,
+    /// Instructions that the verifier read, by program.
+    pub instructions: BTreeMap<String, u32>,
+    /// The console.
+    pub log: PathBuf,
+}
+
+/// Boots `kernel`, runs `steps` in it, and reads its console.
+pub fn boot(
+    kernel: &Kernel,
+    guest: &Guest,
+    steps: &[&Step],
+    folder: &Path,
+    is_kvm: bool,
+) -> Result<Report> {
+    let initial = folder.join(format!("{}.cpio", kernel.release));
+    fs::write(&initial, guest.with(kernel, steps)?)
+        .with_context(|| format!("cannot write {}", initial.display()))?;
+    let log = folder.join(format!("{}.log", kernel.release));
+    let mut machine = Command::new("qemu-system-x86_64");
+    machine
+        .args(["-accel", if is_kvm { "kvm" } else { "tcg" }])
+        .args(["-cpu", "max", "-M", "pc", "-m", "1024", "-smp", "1"])
+        .args(["-nodefaults", "-no-user-config", "-display", "none"])
+        .arg("-no-reboot")
+        .arg("-serial")
+        .arg(format!("file:{}", log.display()))
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x01"])
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(&initial)
+        .args(["-append", "console=ttyS0 quiet panic=-1 oops=panic"])
+        .stdin(Stdio::null());
+    let child = machine
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", command::line(&machine)))?;
+    let code = wait(child)?;
+    // Some hundred megabytes a kernel need not stay.
+    let _ = fs::remove_file(&initial);
+    let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let mut report = read(&String::from_utf8_lossy(&console), steps);
+    report.log = log;
+    if report.release != kernel.release {
+        report.failures.push("it did not boot".into());
+    }
+    match code {
+        None => report
+            .failures
+            .push(format!("not done after {} s", LIMIT.as_secs())),
+        Some(PASSED) => {}
+        Some(other) if report.failures.is_empty() => {
+            report.failures.push(format!("qemu ended with {other}"));
+        }
+        Some(_) => {}
+    }
+    Ok(report)
+}
+
+/// The exit code, or nothing if it had to be killed at [`LIMIT`].
+fn wait(mut child: Child) -> Result<Option<i32>> {
+    let pid = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+        .context("cannot watch the machine")?;
+    let end = Instant::now() + LIMIT;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).context("the limit is small")?;
+        match poll(&mut [PollFd::new(&pid, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => {
+                child.kill()?;
+                child.wait()?;
+                return Ok(None);
+            }
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => bail!("cannot watch the machine: {error}"),
+        }
+    }
+    Ok(Some(child.wait()?.code().unwrap_or(-1)))
+}
+
+/// What the console says; lines that begin with `@@` are the guest's first process's.
+fn read(console: &str, steps: &[&Step]) -> Report {
+    let mut report = Report {
+        release: String::new(),
+        steps: 0,
+        tests: 0,
+        failures: Vec::new(),
+        instructions: BTreeMap::new(),
+        log: PathBuf::new(),
+    };
+    let mut ended = Vec::new();
+    for line in console.lines().map(str::trim_end) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["@@", "release", release] => report.release = release.into(),
+            ["@@", "end", name, "0", _] => {
+                report.steps += 1;
+                ended.push(name);
+            }
+            ["@@", "end", name, code, _] => {
+                report.failures.push(format!("{name} (exit code {code})"));
+                ended.push(name);
+            }
+            ["test", name, "...", "FAILED"] => report.failures.push(name.into()),
+            ["test", "result:", _, count, "passed;", ..] => {
+                report.tests += count.parse().unwrap_or(0);
+            }
+            [program, count, "instructions"] => {
+                let program = program.trim_end_matches(':');
+                if let Ok(count) = count.parse() {
+                    report.instructions.insert(program.into(), count);
+                }
+            }
+            _ => {}
+        }
+    }
+    for step in steps.iter().filter(|step| !ended.contains(&step.name)) {
+        report.failures.push(format!("{} did not end", step.name));
+    }
+    report
+}
