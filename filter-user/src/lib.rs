@@ -21,6 +21,7 @@ pub mod locations;
 pub mod log;
 pub mod metrics;
 pub mod offline;
+pub mod replay;
 pub mod report;
 pub mod shrink;
 pub mod state_directory;
