@@ -2,6 +2,7 @@
 
 pub mod applied;
 pub mod cli;
+pub mod columns;
 pub mod commands;
 pub mod compile;
 pub mod config;

@@ -73,3 +73,14 @@ pub enum CaptureError {
         offset: u64,
     },
 }
+
+/// Why a replay ends before the capture does.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The capture cannot be read further.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// Nobody knows by which interface a packet came.
+    #[error(transparent)]
+    Judge(#[from] super::JudgeError),
+}

@@ -6,16 +6,30 @@
 #![forbid(unsafe_code)]
 
 mod capture;
+mod changes;
 mod classic;
+mod clock;
 mod error;
+mod judge;
 mod link;
 mod pcapng;
+mod report;
 mod resolution;
+mod run;
+mod sources;
+mod text;
 mod window;
 
 pub use capture::{Capture, Captured, Format};
-pub use error::CaptureError;
+pub use error::{CaptureError, ReplayError};
+pub use judge::{Judge, JudgeError, Verdict};
 pub use link::{Direction, Frame, LinkType};
+pub use report::{About, Report};
+pub use run::Replay;
+
+use filter_common::event::Event;
+use filter_ebpf::parse::describe::describe;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reads a whole capture and its frames' headers, and judges nothing: what hostile bytes may reach.
 /// Returns the number of packets.
@@ -27,14 +41,27 @@ pub fn read_bytes(bytes: &[u8]) -> Result<u64, CaptureError> {
     let mut packets = 0;
     while let Some(captured) = capture.next()? {
         packets += 1;
-        let Some((frame, _)) = captured.frame() else {
-            continue;
-        };
-        filter_ebpf::parse::parse(&frame);
-        let mut event = filter_common::event::Event::default();
-        filter_ebpf::parse::describe::describe(&frame, &mut event);
+        if let Some((frame, _)) = captured.frame() {
+            filter_ebpf::parse::parse(&frame);
+            ends(&frame);
+        }
     }
     Ok(packets)
+}
+
+/// Source and destination of a frame, as far as they can be read.
+fn ends(frame: &Frame<'_>) -> Option<(IpAddr, IpAddr)> {
+    let mut event = Event::default();
+    describe(frame, &mut event);
+    let address = |[upper, lower]: [u64; 2]| match event.ip_version {
+        4 => Some(IpAddr::V4(Ipv4Addr::from_bits(lower as u32))),
+        6 => {
+            let bits = u128::from(upper) << 64 | u128::from(lower);
+            Some(IpAddr::V6(Ipv6Addr::from_bits(bits)))
+        }
+        _ => None,
+    };
+    Some((address(event.source)?, address(event.destination)?))
 }
 
 #[cfg(test)]
