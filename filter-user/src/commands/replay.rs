@@ -8,7 +8,7 @@ use crate::daemon::beyond_capacity;
 use crate::kernel::Pins;
 use crate::last_good::{self, Kept};
 use crate::locations::Locations;
-use crate::replay::{About, Capture, Judge, JudgeError, Replay, Report};
+use crate::replay::{About, Capture, Judge, JudgeError, Replay, ReplayError, Report};
 use anyhow::{Context as _, anyhow};
 use std::fs::File;
 use std::io::Read;
@@ -27,19 +27,29 @@ pub(super) fn run(options: &ReplayOptions, paths: &PathOptions) -> Result<(), Fa
 
     let name = options.capture.display().to_string();
     let mut capture = Capture::new(open(&options.capture)?).with_context(|| name.clone())?;
-    replay.run(&mut capture).with_context(|| name.clone())?;
+    // A capture that is damaged further on still tells of what lies before.
+    let damage = match replay.run(&mut capture) {
+        Ok(()) => None,
+        Err(ReplayError::Capture(error)) => Some(anyhow::Error::from(error)),
+        Err(error) => return Err(anyhow::Error::from(error).context(name).into()),
+    };
     let about = About {
-        capture: name,
+        capture: name.clone(),
         format: capture.format(),
         config: paths.config.display().to_string(),
         cut_at_byte: capture.cut_at(),
+        damage: damage.as_ref().map(|error| format!("{error:#}")),
         against_generation,
     };
     let report = Report::new(about, &replay, options.top);
     if options.json {
-        print_json(&report)
+        print_json(&report)?;
     } else {
-        print(&report.to_string())
+        print(&report.to_string())?;
+    }
+    match damage {
+        Some(error) => Err(error.context(name).into()),
+        None => Ok(()),
     }
 }
 

@@ -34,8 +34,7 @@ pub enum CaptureError {
     /// A record or block that is longer than any packet.
     #[error(
         "the record at byte {offset} says that it has {bytes} bytes, more than the {} that any \
-         has: the capture is damaged from there on; what lies before it can be cut out with \
-         `head -c {offset}`",
+         has: the capture is damaged from there on",
         MOST_BYTES
     )]
     TooLong {

@@ -10,6 +10,8 @@ const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 /// Of both cooked headers: the packet was sent by the capturing host.
 const OUTGOING: u8 = 4;
+/// Hardware type of netlink messages (ARPHRD_NETLINK), whose protocol is no EtherType.
+const NETLINK: [u8; 2] = 824_u16.to_be_bytes();
 
 /// What stands before the IP header (tcpdump.org/linktypes.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +66,14 @@ impl LinkType {
             // Packet type, hardware type, length of the address, address, protocol.
             Self::Cooked => {
                 let header = data.first_chunk::<16>()?;
-                (16, [header[14], header[15]], direction(header[1]))
+                let kind = kind([header[2], header[3]], [header[14], header[15]]);
+                (16, kind, direction(header[1]))
             }
             // Protocol, reserved, interface, hardware type, packet type, length, address.
             Self::Cooked2 => {
                 let header = data.first_chunk::<20>()?;
-                (20, [header[0], header[1]], direction(header[10]))
+                let kind = kind([header[8], header[9]], [header[0], header[1]]);
+                (20, kind, direction(header[10]))
             }
         };
         let mut head = [0; ETHERNET];
@@ -90,6 +94,14 @@ fn version(data: &[u8]) -> [u8; 2] {
         Some(4) => IPV4,
         Some(6) => IPV6,
         _ => [0, 0],
+    }
+}
+
+fn kind(hardware: [u8; 2], protocol: [u8; 2]) -> [u8; 2] {
+    if hardware == NETLINK {
+        [0, 0]
+    } else {
+        protocol
     }
 }
 

@@ -22,6 +22,8 @@ pub struct About {
     pub config: String,
     /// The byte at which the last record begins, if it is not all there.
     pub cut_at_byte: Option<u64>,
+    /// What is wrong with the capture, if it cannot be read to its end.
+    pub damage: Option<String>,
     /// Generation of the policy that it was compared with.
     pub against_generation: Option<u32>,
 }

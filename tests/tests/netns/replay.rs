@@ -231,11 +231,29 @@ fn a_capture_comes_from_standard_input_and_a_text_for_people_goes_out() {
     assert!(text.starts_with("capture     - (pcap), "), "{text}");
     assert!(text.contains("\nservice  action  reason"), "{text}");
     assert!(text.contains("sources dropped most"), "{text}");
-    // Half a capture is none of the other formats, and no crash.
+    // What is no capture.
     let output = host.command(&["replay", "/dev/null"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("/dev/null: it ends at byte 0"), "{said}");
+    // Damage further on: what lies before is told, and the exit status says that it is not all.
+    let mut damaged = std::fs::read(&files[0]).expect("it is there");
+    let at = damaged.len();
+    damaged.extend([0xff; 16]);
+    let file = host.path("damaged.pcap");
+    std::fs::write(&file, damaged).expect("the folder is ours");
+    let file = file.to_str().expect("a path");
+    let output = host.command(&["replay", file, "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&format!("the record at byte {at}")), "{said}");
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(found["judged"]["packets"].as_u64() > Some(ROUNDS));
+    assert!(
+        found["damage"]
+            .as_str()
+            .is_some_and(|d| d.contains("damaged"))
+    );
     host.write("broken.toml", "nonsense = 1");
     let (file, broken) = (&files[0], host.path("broken.toml"));
     let arguments = [file, &broken].map(|path| path.to_str().expect("a path"));

@@ -46,6 +46,7 @@ fn report(mut replay: Replay, bytes: &[u8]) -> Value {
         format: capture.format(),
         config: "config.toml".into(),
         cut_at_byte: capture.cut_at(),
+        damage: None,
         against_generation: None,
     };
     let report = Report::new(about, &replay, 2);

@@ -55,6 +55,20 @@ fn every_link_gives_the_same_frame() {
 }
 
 #[test]
+fn netlink_messages_are_no_ip() {
+    for (number, mut data, _) in linked() {
+        let hardware = match number {
+            113 => 2,
+            276 => 8,
+            _ => continue,
+        };
+        data[hardware..hardware + 2].copy_from_slice(&824_u16.to_be_bytes());
+        let (frame, _) = frame(number, &data, data.len());
+        assert_eq!(parse(&frame), Parsed::NotIp, "{number}");
+    }
+}
+
+#[test]
 fn loads_may_span_the_header_that_was_made_up() {
     let (_, data, _) = linked().swap_remove(3);
     let (frame, _) = frame(113, &data, data.len());

@@ -108,8 +108,11 @@ impl Writer {
     }
 }
 
-/// Time and data of every packet; panics where there is an error.
-fn packets(bytes: &[u8]) -> (Vec<(Option<u64>, Vec<u8>)>, Option<u64>) {
+/// Time in nanoseconds, and data.
+type Packet = (Option<u64>, Vec<u8>);
+
+/// Every packet, and where the capture is cut; panics where there is an error.
+fn packets(bytes: &[u8]) -> (Vec<Packet>, Option<u64>) {
     let mut capture = Capture::new(bytes).expect("a capture");
     let mut found = Vec::new();
     while let Some(captured) = capture.next().expect("a packet") {
