@@ -133,6 +133,11 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Forgets what was asked for so far.
+    pub(super) fn ask_anew(&self) {
+        self.is_short.set(false);
+    }
+
     /// Whether bytes were asked for that the packet had and the capture has not: nobody knows
     /// what would have become of it.
     pub fn is_short(&self) -> bool {

@@ -93,6 +93,8 @@ impl Replay {
         } else if !self.is_to(&frame) {
             return add(&mut self.seen.elsewhere, bytes);
         }
+        // What its addresses were read for does not matter to the verdict.
+        frame.ask_anew();
         let now = self.judge.decide(&frame, now_ns);
         let then = match &mut self.changes {
             Some(changes) => Some(changes.then.decide(&frame, now_ns)),
