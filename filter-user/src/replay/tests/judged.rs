@@ -184,6 +184,58 @@ fn what_changes_against_the_policy_in_force_is_told_by_verdict_and_source() {
 }
 
 #[test]
+fn the_report_has_a_stable_shape_and_a_text_for_people() {
+    let (now, then) = (policy("\"10.0.0.0/8\"", ""), policy("\"any\"", ""));
+    let mut replay = Replay::new(judge(&now, None), Some(judge(&then, None)), Vec::new());
+    let packets = [ONE, OTHER, OTHER].map(|source| (1_000, source));
+    let bytes = pcap(&packets);
+    let mut capture = Capture::new(&bytes[..]).expect("a capture");
+    replay.run(&mut capture).expect("to its end");
+    let about = About {
+        capture: "x.pcap".into(),
+        format: capture.format(),
+        config: "config.toml".into(),
+        cut_at_byte: None,
+        damage: None,
+        against_generation: Some(7),
+    };
+    let report = Report::new(about, &replay, 2);
+    let value = serde_json::to_value(&report).expect("it is JSON");
+    let keys: Vec<_> = value.as_object().expect("an object").keys().collect();
+    // In the order of the alphabet; who reads the output counts on each.
+    let wanted = "against_generation capture captured changes config cut_at_byte \
+                  cut_by_snapshot_length damage first format judged last not_judged notes \
+                  seconds times_that_go_back top_sources verdicts without_time";
+    let mut keys: Vec<_> = keys.into_iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys.join(" "), wanted);
+    let text = "\
+capture     x.pcap (pcap), 3 packets, 162 bytes
+time        1970-01-01T00:00:01.000000Z to 1970-01-01T00:00:01.000000Z, 0.000 s
+policy      config.toml
+judged      3 packets, 162 bytes
+
+service  action  reason       packets  bytes
+api      drop    not_allowed        2    108
+api      pass    allowed            1     54
+
+sources dropped most, or that would be
+source        reasons      packets  bytes
+198.51.100.7  not_allowed        2    108
+
+against the policy in force, generation 7: 2 packets, 108 bytes judged otherwise
+
+then              now                   packets  bytes
+api pass allowed  api drop not_allowed        2    108
+
+sources newly dropped
+source        reasons      packets  bytes
+198.51.100.7  not_allowed        2    108
+";
+    assert_eq!(report.to_string(), text);
+}
+
+#[test]
 fn packets_come_in_by_the_interface_that_the_capture_or_the_operator_names() {
     let two = policy("\"any\"", "[[interface]]\nname = \"eth1\"\n");
     let mut file = Writer::new(false);
