@@ -24,6 +24,9 @@ const SETS: usize = 1 << 12;
 const SWEEP_NS: u64 = 30 * 60 * 1_000_000_000;
 /// After this time no source's state means anything.
 const FORGOTTEN_NS: u64 = 2 * MAX_REACH_SECONDS * 1_000_000_000;
+/// Sets that are swept together, or not at all: a capture whose times jump by hours from packet to
+/// packet would have each of them sweep whole tables.
+const SWEPT_SETS: usize = 64;
 
 /// Everything beside a generation that a packet may meet.
 pub struct Host {
@@ -52,6 +55,8 @@ pub struct Host {
     seed: Seed,
     cells: [Vec<[AtomicU64; WAYS]>; 2],
     swept_ns: u64,
+    /// Whether any of so many sets may hold a source.
+    touched: [Vec<Cell<bool>>; 2],
 }
 
 impl Default for Host {
@@ -100,6 +105,7 @@ impl Host {
             },
             cells: [table(), table()],
             swept_ns: 0,
+            touched: [(); 2].map(|()| vec![Cell::new(false); sets.div_ceil(SWEPT_SETS)]),
         }
     }
 
@@ -120,10 +126,19 @@ impl Host {
 
     fn clear(&mut self, is_over: impl Fn(Kind, u64) -> bool) {
         for kind in [Kind::Connection, Kind::Packet] {
-            for cell in self.cells[kind as usize].iter().flatten() {
-                if is_over(kind, cell.load(Ordering::Relaxed)) {
-                    cell.store(0, Ordering::Relaxed);
+            let swept = self.cells[kind as usize].chunks(SWEPT_SETS);
+            let swept = swept.zip(&self.touched[kind as usize]);
+            for (sets, touched) in swept.filter(|(_, touched)| touched.get()) {
+                let mut is_empty = true;
+                for cell in sets.iter().flatten() {
+                    let held = cell.load(Ordering::Relaxed);
+                    if is_over(kind, held) {
+                        cell.store(0, Ordering::Relaxed);
+                    } else {
+                        is_empty &= held == 0;
+                    }
                 }
+                touched.set(!is_empty);
             }
         }
     }
@@ -191,7 +206,9 @@ impl Tables for World<'_> {
 
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[AtomicU64; WAYS]> {
         let sets = &self.host.cells[kind as usize];
-        sets.get(hash as usize % sets.len())
+        let at = hash as usize % sets.len();
+        self.host.touched[kind as usize][at / SWEPT_SETS].set(true);
+        sets.get(at)
     }
 
     fn exceptions(&self) -> u64 {

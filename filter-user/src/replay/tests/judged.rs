@@ -100,10 +100,13 @@ fn a_rate_holds_no_matter_how_long_a_capture_lasts() {
     // Three at once, over and over, at times that wrap round both clocks of the rates.
     let hours = [0, 1, 4, 5, 9, 100, 312, 313, 400, 10_000];
     let times = hours.map(|hour| hour * 3_600_000 + 1_000_000);
-    let packets: Vec<_> = times.iter().flat_map(|ms| [(*ms, ONE); 3]).collect();
+    // Another source beside it, so that more than one part of the tables is in use.
+    let others = (0..times.len() as u8).map(|n| [10, 1, n, n]);
+    let three = |(ms, other): (&u64, [u8; 4])| [ONE, ONE, ONE, other].map(|from| (*ms, from));
+    let packets: Vec<_> = times.iter().zip(others).flat_map(three).collect();
     let replay = Replay::new(judge(&policy, None), None, Vec::new());
     let found = report(replay, &pcap(&packets));
-    let rows = [("connection_rate", 10), ("allowed", 20)];
+    let rows = [("connection_rate", 10), ("allowed", 30)];
     assert_eq!(reasons(&found), wanted(&rows));
 }
 
