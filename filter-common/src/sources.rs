@@ -214,7 +214,9 @@ fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
     let mut best = i64::MAX >> 1;
     for (at, cell) in set.iter().enumerate() {
         let cell = cell.load();
-        let ahead = ahead_of_any(cell & TIME, now);
+        // An empty cell's time, 0, lies ahead of the latter part of the clock's round.
+        let is_taken = ((cell | cell.wrapping_neg()) as i64 >> 63) as u64;
+        let ahead = ahead_of_any(cell & TIME, now) & is_taken;
         // Free: 0. Seen once: by nearness. Seen twice: the same, after all of the former.
         let is_live = (ahead.wrapping_neg() as i64 >> 63) as u64;
         let spared = (cell & TWICE) >> SPARED_SHIFT & is_live;

@@ -209,6 +209,23 @@ fn a_flood_does_not_take_the_state_of_who_comes_again() {
 }
 
 #[test]
+fn an_empty_cell_is_free_at_any_time_of_the_clock() {
+    let rate = Rate::new(Kind::Connection, 1.0, 1.0).expect("representable");
+    // Its time, 0, lies ahead of the latter part of the clock's round.
+    for now in (0..1 << 40).step_by(1 << 36) {
+        let set = set();
+        for source in 0..8 {
+            let taken = take(&set, key(source), &rate, Cost::Whole, now);
+            assert!(taken.conforms && !taken.evicted, "{source} at {now}");
+        }
+        for source in 0..8 {
+            let conforms = peek(&set, key(source), &rate, Cost::Whole, now);
+            assert!(!conforms, "{source} at {now}");
+        }
+    }
+}
+
+#[test]
 fn an_event_that_is_overtaken_for_ever_passes_and_says_so() {
     struct Busy;
     impl filter_common::sources::Cell for Busy {

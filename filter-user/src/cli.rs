@@ -3,10 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod exceptions;
+mod replay;
 
 pub use exceptions::{
     Addressee, AllowOptions, BanOptions, BypassOptions, LiftOptions, ListOptions,
 };
+
+pub use replay::{Against, ReplayOptions};
 
 use crate::explain::{Flags, What};
 use clap::builder::PossibleValuesParser;
@@ -97,6 +100,11 @@ pub enum Command {
     /// Answered by the loaded program, which counts nothing for it and takes nothing from the
     /// source's rate; with --config on the command line, offline, by the same packet path.
     Explain(ExplainOptions),
+    /// What a capture's packets would meet: verdicts by service and reason, sources dropped most
+    ///
+    /// Offline, by the same packet path, with the capture's times as the clock of the rates. Bans,
+    /// timed allows and the host's sockets are not known to it.
+    Replay(ReplayOptions),
     /// The newest sampled events: what was dropped or would have been, and accepted connections
     /// of services with log_connections
     ///

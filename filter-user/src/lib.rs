@@ -2,6 +2,7 @@
 
 pub mod applied;
 pub mod cli;
+pub mod columns;
 pub mod commands;
 pub mod compile;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod locations;
 pub mod log;
 pub mod metrics;
 pub mod offline;
+pub mod replay;
 pub mod report;
 pub mod shrink;
 pub mod state_directory;

@@ -17,6 +17,7 @@ mod doctor;
 mod events;
 mod explain;
 mod reload;
+mod replay;
 mod rollback;
 mod run;
 mod status;
@@ -82,6 +83,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
         Command::Explain(options) => explain::run(options, &cli.paths),
+        Command::Replay(options) => replay::run(options, &cli.paths),
         Command::Events(options) => events::run(options, &cli.paths),
         Command::Ban(options) => ban::run(options, &cli.paths),
         Command::Unban(options) => unban::run(options, &cli.paths),

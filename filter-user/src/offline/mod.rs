@@ -6,19 +6,27 @@
 use crate::compile::Generation;
 use filter_common::addr::SourceKey;
 use filter_common::answer::{Answer, Words};
-use filter_common::gcra::Kind;
+use filter_common::gcra::{Kind, MAX_REACH_SECONDS};
 use filter_common::policy::{Fixed, Page, Pages};
-use filter_common::sources::{Seed, WAYS};
+use filter_common::sources::{Seed, WAYS, is_stale};
 use filter_common::state::State;
 use filter_common::verdict::{Decision, Note};
-use filter_ebpf::Tables;
 use filter_ebpf::tables::{Ends, UdpSocket};
+use filter_ebpf::{Packet, Tables};
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sets of each table of sources: far more than anybody asks about at once.
 const SETS: usize = 1 << 12;
+/// Between two sweeps of the tables of sources, as the daemon does them: what is left of the 4.9
+/// hours of a packet's time beside the 4 hours of [`MAX_REACH_SECONDS`] is 53 minutes.
+const SWEEP_NS: u64 = 30 * 60 * 1_000_000_000;
+/// After this time no source's state means anything.
+const FORGOTTEN_NS: u64 = 2 * MAX_REACH_SECONDS * 1_000_000_000;
+/// Sets that are swept together, or not at all: a capture whose times jump by hours from packet to
+/// packet would have each of them sweep whole tables.
+const SWEPT_SETS: usize = 64;
 
 /// Everything beside a generation that a packet may meet.
 pub struct Host {
@@ -46,6 +54,9 @@ pub struct Host {
     pub notes: Cell<[u64; filter_common::verdict::NOTES]>,
     seed: Seed,
     cells: [Vec<[AtomicU64; WAYS]>; 2],
+    swept_ns: u64,
+    /// Whether any of so many sets may hold a source.
+    touched: [Vec<Cell<bool>>; 2],
 }
 
 impl Default for Host {
@@ -58,6 +69,12 @@ impl Host {
     /// Without room for sources' state: each is asked about as if it came for the first time.
     pub fn bare() -> Self {
         Self::with_sets(1)
+    }
+
+    /// With room for as many sources as the kernel's tables of `tracked_sources` have.
+    pub fn with_sources(tracked_sources: u32) -> Self {
+        let sets = (tracked_sources as usize / WAYS).max(1);
+        Self::with_sets(sets.next_power_of_two())
     }
 
     fn with_sets(sets: usize) -> Self {
@@ -87,11 +104,56 @@ impl Host {
                 ],
             },
             cells: [table(), table()],
+            swept_ns: 0,
+            touched: [(); 2].map(|()| vec![Cell::new(false); sets.div_ceil(SWEPT_SETS)]),
+        }
+    }
+
+    /// Sets the clock forward, and clears what lies behind it, so that the wrap of the sources'
+    /// times meets nothing. The clock never goes back: an earlier time changes nothing.
+    pub fn advance_to(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+        if self.now_ns - self.swept_ns >= FORGOTTEN_NS {
+            self.clear(|_, _| true);
+            self.swept_ns = self.now_ns;
+        }
+        while self.now_ns - self.swept_ns >= SWEEP_NS {
+            self.swept_ns += SWEEP_NS;
+            let swept_ns = self.swept_ns;
+            self.clear(|kind, cell| is_stale(cell, kind.time(swept_ns)));
+        }
+    }
+
+    fn clear(&mut self, is_over: impl Fn(Kind, u64) -> bool) {
+        for kind in [Kind::Connection, Kind::Packet] {
+            let swept = self.cells[kind as usize].chunks(SWEPT_SETS);
+            let swept = swept.zip(&self.touched[kind as usize]);
+            for (sets, touched) in swept.filter(|(_, touched)| touched.get()) {
+                let mut is_empty = true;
+                for cell in sets.iter().flatten() {
+                    let held = cell.load(Ordering::Relaxed);
+                    if is_over(kind, held) {
+                        cell.store(0, Ordering::Relaxed);
+                    } else {
+                        is_empty &= held == 0;
+                    }
+                }
+                touched.set(!is_empty);
+            }
         }
     }
 
     /// Judges a frame under a generation.
     pub fn decide(&self, generation: &Generation, frame: &[u8]) -> Decision {
+        self.decide_packet(generation, frame)
+    }
+
+    /// Judges a frame that is not all in one piece of memory.
+    pub fn decide_packet<P: Packet + ?Sized>(
+        &self,
+        generation: &Generation,
+        frame: &P,
+    ) -> Decision {
         filter_ebpf::decide(
             frame,
             &World {
@@ -144,7 +206,9 @@ impl Tables for World<'_> {
 
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[AtomicU64; WAYS]> {
         let sets = &self.host.cells[kind as usize];
-        sets.get(hash as usize % sets.len())
+        let at = hash as usize % sets.len();
+        self.host.touched[kind as usize][at / SWEPT_SETS].set(true);
+        sets.get(at)
     }
 
     fn exceptions(&self) -> u64 {

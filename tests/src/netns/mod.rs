@@ -8,6 +8,7 @@ pub mod namespace;
 pub mod net;
 pub mod raw;
 pub mod sockets;
+pub mod tcpdump;
 pub mod wait;
 
 pub use namespace::Namespace;

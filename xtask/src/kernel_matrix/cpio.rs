@@ -58,7 +58,19 @@ impl Archive {
         let size = u32::try_from(contents.len()).expect("no file here is 4 GiB long");
         let length = name.len() as u32 + 1;
         let fields = [
-            self.entries, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, length, 0,
+            self.entries,
+            mode,
+            0,
+            0,
+            1,
+            0,
+            size,
+            0,
+            0,
+            device.0,
+            device.1,
+            length,
+            0,
         ];
         self.bytes.extend_from_slice(b"070701");
         for field in fields {

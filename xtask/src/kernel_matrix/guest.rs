@@ -135,7 +135,12 @@ impl Guest {
         };
         program(&mut archive, "/bin/sh", Path::new("/bin/dash"), false)?;
         program(&mut archive, "/usr/sbin/ip", &found("ip")?, false)?;
-        program(&mut archive, "/bin/edge-filter", &workspace.edge_filter(), true)?;
+        program(
+            &mut archive,
+            "/bin/edge-filter",
+            &workspace.edge_filter(),
+            true,
+        )?;
         let next = workspace.edge_filter_next_abi();
         program(&mut archive, "/bin/edge-filter-next-abi", &next, true)?;
         for (name, file) in tests(workspace)? {

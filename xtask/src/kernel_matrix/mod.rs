@@ -116,7 +116,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         bail!("{failed} kernels failed, {missing} could not be had");
     }
     if missing > 0 {
-        say(&format!("{missing} kernels could not be had and are not tested"));
+        say(&format!(
+            "{missing} kernels could not be had and are not tested"
+        ));
     }
     Ok(())
 }

@@ -8,7 +8,6 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use object::{Object as _, ObjectSection as _};
 
-
 /// A module's code, uncompressed.
 pub struct Module {
     /// Its name, with underscores.

@@ -11,7 +11,8 @@ const END: &str = "<!-- kernel-matrix: end -->\n";
 
 /// Puts the counts, by kernel and program, between the file's marks.
 pub fn write(file: &Path, counts: &BTreeMap<String, BTreeMap<String, u32>>) -> Result<()> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let (before, rest) = text.split_once(BEGIN).context("no mark of its begin")?;
     let (_, after) = rest.split_once(END).context("no mark of its end")?;
     let text = format!("{before}{BEGIN}{}{END}{after}", table(counts));

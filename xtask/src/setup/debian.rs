@@ -79,11 +79,15 @@ impl PrivateApt {
             folder: folder.to_owned(),
             configuration,
         };
-        command::output(apt.command("apt-get").args(["--quiet=2", "update"]))
-            .with_context(|| {
+        command::output(apt.command("apt-get").args(["--quiet=2", "update"])).with_context(
+            || {
                 let names: Vec<_> = suites.iter().map(|suite| suite.name()).collect();
-                format!("cannot read the package lists of Debian's {}", names.join(", "))
-            })?;
+                format!(
+                    "cannot read the package lists of Debian's {}",
+                    names.join(", ")
+                )
+            },
+        )?;
         Ok(apt)
     }
 

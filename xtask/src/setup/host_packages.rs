@@ -8,10 +8,11 @@ use crate::command::{self, say};
 use crate::setup::Needs;
 
 /// Program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     ("systemd-analyze", "systemd"),
+    ("tcpdump", "tcpdump"),
 ];
 
 /// The same for booting other kernels.
