@@ -17,6 +17,7 @@ pub mod ids;
 pub mod in_force;
 pub mod kernel;
 pub mod last_good;
+pub mod live;
 pub mod locations;
 pub mod log;
 pub mod metrics;
