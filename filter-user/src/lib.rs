@@ -26,4 +26,5 @@ pub mod report;
 pub mod shrink;
 pub mod state_directory;
 pub mod tally;
+pub mod top;
 pub mod watch;

@@ -20,6 +20,7 @@ mod reload;
 mod rollback;
 mod run;
 mod status;
+mod top;
 mod unban;
 mod unload;
 
@@ -81,6 +82,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Rollback(options) => rollback::run(options, &cli.paths),
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
+        Command::Top(options) => top::run(options, &cli.paths),
         Command::Explain(options) => explain::run(options, &cli.paths),
         Command::Events(options) => events::run(options, &cli.paths),
         Command::Ban(options) => ban::run(options, &cli.paths),
