@@ -21,6 +21,7 @@ mod monitor;
 mod rates;
 mod reload;
 mod reload_traffic;
+mod top;
 mod traffic;
 mod unlisted;
 mod upgrade;

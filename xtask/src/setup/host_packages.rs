@@ -7,10 +7,11 @@ use anyhow::{Context, Result, bail};
 use crate::command::{self, say};
 
 /// Program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     ("systemd-analyze", "systemd"),
+    ("tmux", "tmux"),
 ];
 
 /// Installs the missing packages when root and apt are there, else says what to install.
