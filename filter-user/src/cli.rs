@@ -4,10 +4,12 @@
 
 mod exceptions;
 mod replay;
+mod top;
 
 pub use exceptions::{
     Addressee, AllowOptions, BanOptions, BypassOptions, LiftOptions, ListOptions,
 };
+pub use top::TopOptions;
 
 pub use replay::{Against, ReplayOptions};
 
@@ -95,6 +97,10 @@ pub enum Command {
     Status(PinOptions),
     /// Packets and bytes by device, service, action and reason
     Counters(PinOptions),
+    /// A live view of rates, dropped sources and state; works without the daemon
+    ///
+    /// `?` shows the keys. A source can be banned and explained from it.
+    Top(TopOptions),
     /// What would become of a packet, and why: verdict, reason, line of the configuration, rate
     ///
     /// Answered by the loaded program, which counts nothing for it and takes nothing from the

@@ -46,7 +46,10 @@ pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failu
 }
 
 /// Whom the policy in force trusts, and peers that matter now.
-fn refusals(state_directory: &Path, service: Option<&str>) -> Result<Refusals, Failure> {
+///
+/// # Errors
+/// The kept policy cannot be read.
+pub(super) fn refusals(state_directory: &Path, service: Option<&str>) -> anyhow::Result<Refusals> {
     let loaded = last_good::look(Kept::LastGood, state_directory, &HostFacts::default()).map_err(
         |error| {
             let error = anyhow::Error::from(error);

@@ -76,7 +76,13 @@ fn usage(what: &str) -> ! {
 }
 
 /// From the pins; of the state directory only names and lines.
-fn by_kernel(options: &ExplainOptions, locations: &Locations) -> Result<Explanation, Failure> {
+///
+/// # Errors
+/// Nothing is pinned, or the program does not answer.
+pub(super) fn by_kernel(
+    options: &ExplainOptions,
+    locations: &Locations,
+) -> Result<Explanation, Failure> {
     let path = locations.pin_path.display();
     let pins = Pins::open(&locations.pin_path).map_err(anyhow::Error::from)?;
     let pins = pins.ok_or_else(|| {

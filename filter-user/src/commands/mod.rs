@@ -21,6 +21,7 @@ mod replay;
 mod rollback;
 mod run;
 mod status;
+mod top;
 mod unban;
 mod unload;
 
@@ -82,6 +83,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Rollback(options) => rollback::run(options, &cli.paths),
         Command::Status(options) => status::run(options, &cli.paths),
         Command::Counters(options) => counters::run(options, &cli.paths),
+        Command::Top(options) => top::run(options, &cli.paths),
         Command::Explain(options) => explain::run(options, &cli.paths),
         Command::Replay(options) => replay::run(options, &cli.paths),
         Command::Events(options) => events::run(options, &cli.paths),

@@ -20,7 +20,7 @@ mod start;
 mod upgrade;
 
 pub use prepare::beyond_capacity;
-pub use shared::{Reloads, Shared, View, unix_now};
+pub use shared::{Reloads, Shared, View, unix_now, unix_now_ms};
 pub use start::start;
 
 use crate::applied::Applied;

@@ -3,8 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+mod read;
 mod text;
 
+pub use read::from_pins;
 pub(crate) use text::{mebibytes, time};
 
 use crate::applied::{Applied, Stage};

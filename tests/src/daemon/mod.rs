@@ -6,9 +6,11 @@ mod follower;
 mod host;
 mod metrics;
 mod process;
+mod terminal;
 
 pub use fail2ban::{BAN_SECONDS, Fail2ban, JAIL};
 pub use follower::Follower;
 pub use host::{Host, METRICS, binary, next_binary, object};
 pub use metrics::{Metrics, Sample};
 pub use process::Daemon;
+pub use terminal::Terminal;

@@ -22,6 +22,7 @@ mod rates;
 mod reload;
 mod reload_traffic;
 mod replay;
+mod top;
 mod traffic;
 mod unlisted;
 mod upgrade;

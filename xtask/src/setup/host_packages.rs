@@ -8,11 +8,13 @@ use crate::command::{self, say};
 use crate::setup::Needs;
 
 /// Program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("ip", "iproute2"),
     ("python3", "python3"),
     ("systemd-analyze", "systemd"),
+    ("strace", "strace"),
     ("tcpdump", "tcpdump"),
+    ("tmux", "tmux"),
 ];
 
 /// The same for booting other kernels.

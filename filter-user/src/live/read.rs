@@ -1,0 +1,65 @@
+//! A reading for a command: the daemon's word where there is one, else the pins alone.
+
+use super::Reading;
+use crate::control::{self, Answer, ClientError, Request};
+use crate::daemon::unix_now_ms;
+use crate::exceptions::Journal;
+use crate::ids::Book;
+use crate::kernel::{KernelError, Pins};
+use crate::locations::Locations;
+use crate::report::{Status, from_pins};
+use anyhow::Error;
+use std::time::Duration;
+
+/// A daemon that is busy for longer is shown as one that does not answer.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Reads everything. What cannot be read is among the reading's problems.
+///
+/// # Errors
+/// The pins cannot be opened, or the counters cannot be read.
+pub fn read(locations: &Locations, ask_daemon: bool) -> Result<Reading, KernelError> {
+    let mut problems = Vec::new();
+    let status = match ask_daemon {
+        true => from_daemon(locations, &mut problems),
+        false => None,
+    };
+    let status = match status {
+        Some(status) => status,
+        None => from_pins(locations, |error| {
+            problems.push(format!("{:#}", Error::from(error)));
+        })?,
+    };
+    let mut reading = Reading {
+        at_unix_ms: unix_now_ms(),
+        status,
+        ..Reading::default()
+    };
+    let (folder, pin_path) = (&locations.state_directory, &locations.pin_path);
+    let book = Book::load(folder, pin_path).unwrap_or_else(|error| {
+        problems.push(format!("{:#}", Error::from(error)));
+        None
+    });
+    let book = book.unwrap_or_default();
+    if let Some(pins) = Pins::open(pin_path)? {
+        reading.count(&pins, &book)?;
+        let now = reading.at_unix_ms / 1000;
+        match Journal::new(folder).read() {
+            Ok(content) => reading.list_bans(&content.ledger, &pins, &book, now)?,
+            Err(error) => problems.push(format!("{:#}", Error::from(error))),
+        }
+    }
+    reading.problems = problems;
+    Ok(reading)
+}
+
+fn from_daemon(locations: &Locations, problems: &mut Vec<String>) -> Option<Status> {
+    match control::ask(&locations.control_socket, &Request::Status {}, LIMIT) {
+        Ok(Answer::Status(status)) => return Some(*status),
+        Ok(Answer::Refused(refusal)) => problems.push(refusal.message),
+        Ok(_) => problems.push("the daemon's answer makes no sense".to_owned()),
+        Err(ClientError::NoDaemon { .. }) => {}
+        Err(error) => problems.push(format!("{:#}", Error::from(error))),
+    }
+    None
+}
