@@ -93,6 +93,17 @@ impl Applied {
         state_directory::write_json(&state_directory.join(FILE), self)
     }
 
+    /// Writes down what there is, or that there is none.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn replace(applied: Option<&Self>, state_directory: &Path) -> Result<(), StateError> {
+        match applied {
+            Some(applied) => applied.save(state_directory),
+            None => state_directory::remove(&state_directory.join(FILE)),
+        }
+    }
+
     /// Whether it is of this boot: the kernel may still hold its generation.
     pub fn is_of_this_boot(&self) -> bool {
         self.boot_id == boot_id()

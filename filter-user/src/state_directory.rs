@@ -108,6 +108,19 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// The folder cannot be written to.
+pub fn remove(path: &Path) -> Result<(), StateError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StateError::file(path, "removing", error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Moves a damaged file out of the way, for somebody to look at. Returns where it is now: where it
 /// was, if it cannot be moved.
 pub fn set_aside(path: &Path) -> PathBuf {

@@ -76,9 +76,10 @@ fn measure(kernel: &mut Kernel, prefixes: usize) -> Vec<f64> {
     let parsed = started.elapsed();
     let generation = compile(&loaded.policy, &Ids::in_order(&loaded.policy)).expect("compiles");
     let compiled = started.elapsed();
-    kernel
+    let in_force = kernel
         .place(&generation.fixed, &generation.pages, Placement::ForGood)
         .expect("placed");
+    assert!(in_force.leftover.is_none(), "{in_force:?}");
     let placed = started.elapsed();
     println!(
         "| {prefixes} | {:.3} s | {:.3} s | {:.3} s | {:.1} MB |",

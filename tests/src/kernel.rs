@@ -101,9 +101,10 @@ impl Tested {
     /// # Errors
     /// The kernel's refusal.
     pub fn place(&mut self, generation: &Generation) -> Result<()> {
-        self.kernel
+        let placed = self
+            .kernel
             .place(&generation.fixed, &generation.pages, Placement::ForGood)?;
-        Ok(())
+        placed.leftover.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Sets the clock, in nanoseconds.

@@ -95,14 +95,15 @@ impl Daemon {
         };
         let files = prepared.loaded.files();
         self.candidate = Some((files.clone(), Fingerprint::take(&files[1..])));
-        let result = match deadline {
+        let kept = match deadline {
             Some((boot, _)) => self.apply_until(prepared, boot, applied, &links),
             None => self.apply_for_good(&candidate.text, prepared, applied, &links),
         };
-        result.map_err(failed)?;
-        for (device, problem) in self.interfaces.problems() {
-            said.push(format!("warning: {device}: NOT FILTERED: {problem}"));
+        if let Err(half_done) = kept.map_err(failed)? {
+            tracing::error!("{}", half_done.message);
+            return Ok(Answer::Refused(half_done));
         }
+        said.extend(self.not_filtered());
         let generation = self.kernel.state.active().generation();
         let reverts_at = deadline.map(|(_, at)| at);
         tracing::info!(
@@ -132,47 +133,51 @@ impl Daemon {
         deadline: u32,
         applied: Applied,
         links: &[Link],
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Result<(), Refusal>> {
         let folder = self.settings.state_directory.clone();
         last_good::save(Kept::Candidate, &folder, &prepared.loaded.sources)?;
         let kept = self.interfaces_of(&applied.previous);
         // Before the kernel knows: a daemon that dies here leaves a record of a generation that
         // never was, which the next one recognises.
         applied.save(&folder)?;
-        let before = self.applied.replace(applied);
-        self.is_deferred |= self.schedule.cancel();
-        self.kept = kept;
         let own = &prepared.loaded.policy.interfaces;
         let is_own = |name: &str| own.iter().any(|interface| interface.name == name);
-        self.kept.retain(|(interface, _)| !is_own(&interface.name));
-        let placed = self.place(prepared, Placement::Until(deadline), false, links);
-        if placed.is_err() && !self.is_pending() {
+        let kept = kept.into_iter().filter(|(kept, _)| !is_own(&kept.name));
+        let kept_before = std::mem::replace(&mut self.kept, kept.collect());
+        let before = self.applied.replace(applied);
+        if let Err(error) = self.place(prepared, Placement::Until(deadline), false, links) {
+            self.kept = kept_before;
             self.applied = before;
-            if let Some(before) = &self.applied {
-                before.save(&folder)?;
+            // Also when nothing was applied before: then this record must not stay.
+            if let Err(unsaved) = Applied::replace(self.applied.as_ref(), &folder) {
+                tracing::error!(error = %unsaved, "the state directory cannot be written to");
             }
+            return Err(error);
         }
-        placed?;
+        self.is_deferred |= self.schedule.cancel();
         self.shared.view().is_file_different = true;
         self.refuse_waiting();
-        Ok(())
+        Ok(Ok(()))
     }
 
+    /// In force, and the configured file: the inner result is for who gets only the first.
     fn apply_for_good(
         &mut self,
         text: &str,
         prepared: Prepared,
         applied: Applied,
         links: &[Link],
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Result<(), Refusal>> {
         let folder = self.settings.state_directory.clone();
         let beside = Beside::write(&self.config, text)
             .with_context(|| format!("{}: cannot be replaced", self.config.display()))?;
         last_good::save(Kept::Candidate, &folder, &prepared.loaded.sources)?;
         self.place(prepared, Placement::Applied, false, links)?;
         self.applied = Some(applied);
-        self.become_configured(beside)?;
-        Ok(())
+        Ok(self
+            .become_configured(beside)
+            .map(drop)
+            .map_err(in_force_only))
     }
 
     /// Interfaces of a policy that may come back, with their slots.
@@ -249,10 +254,7 @@ impl Daemon {
         if let Some(applied) = &mut self.applied {
             applied.stage = Stage::Confirmed { at };
         }
-        let kept = self.become_configured(beside).map_err(|error| {
-            let message = format!("the policy is in force for good, but: {error:#}");
-            Refusal::new(RefusalKind::Failed, message)
-        })?;
+        let kept = self.become_configured(beside).map_err(in_force_only)?;
         let generation = active.generation();
         tracing::info!(generation, config = %self.config.display(), "confirmed");
         Ok(Answer::Confirmed {
@@ -312,4 +314,9 @@ impl Daemon {
         }
         kept
     }
+}
+
+fn in_force_only(error: anyhow::Error) -> Refusal {
+    let message = format!("the policy is in force for good, but: {error:#}");
+    Refusal::new(RefusalKind::Failed, message)
 }

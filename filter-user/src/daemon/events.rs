@@ -128,13 +128,13 @@ impl Daemon {
         }
     }
 
-    async fn look_at_links(&mut self) {
-        let synced = match netlink::links().await {
+    pub(super) async fn look_at_links(&mut self) {
+        match netlink::links().await {
             Ok(links) => self.sync(&links),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = synced {
-            tracing::error!("cannot look after interfaces: {error:#}");
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                tracing::error!("cannot look after interfaces: {error:#}");
+            }
         }
         self.look_whether_ready();
     }

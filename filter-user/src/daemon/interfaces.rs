@@ -87,13 +87,13 @@ impl Interfaces {
         links: &[Link],
         configured: &[Interface],
         slots: &[u8],
-    ) -> Result<(), KernelError> {
+    ) {
         let found: Vec<Option<&Link>> = configured
             .iter()
             .map(|interface| self.find(&interface.name, links))
             .collect();
         kernel.state.set_interfaces(&table(links, &found, slots));
-        let program = kernel.program_id()?;
+        let program = kernel.program_id();
         for (interface, link) in configured.iter().zip(found) {
             if self.released.contains(&interface.name) {
                 continue;
@@ -106,7 +106,6 @@ impl Interfaces {
                 Some(link) => self.attach(kernel, interface, link),
             }
         }
-        Ok(())
     }
 
     /// By name, else by the index that was attached: a rename never detaches.

@@ -88,6 +88,7 @@ impl Daemon {
         };
         self.put_in_force(prepared, placement, false, &links)
             .map_err(Rejection::Failed)?;
+        warnings.extend(self.not_filtered());
         if files != self.files {
             self.files = files;
             self.loaded = Fingerprint::take(&self.files);
@@ -138,13 +139,20 @@ impl Daemon {
         self.clear_reused_numbers(&book)?;
         // Before the numbers are used: a daemon that dies here must not give them out otherwise.
         book.save(&self.settings.state_directory)?;
-        let number = self
+        let placed = self
             .kernel
             .place(&generation.fixed, &generation.pages, placement)
             .context("the policy cannot be put in force")?;
+        if let Some(error) = placed.leftover {
+            let error = anyhow::Error::from(error);
+            tracing::warn!(
+                "the policy is in force; the memory of the one before is given back with the \
+                 next: {error:#}"
+            );
+        }
         let mut in_force = InForce::new(&loaded.policy, &generation.summary);
         in_force.pin_path.clone_from(&self.settings.pin_path);
-        in_force.generation = number;
+        in_force.generation = placed.generation;
         in_force.applied_at = unix_now();
         in_force.config.clone_from(&self.config);
         in_force.is_fallback = is_fallback;
@@ -157,18 +165,18 @@ impl Daemon {
         self.slots = ids.interfaces;
         self.policy = Arc::new(loaded.policy.clone());
         self.take_links()?;
-        self.sync(links)?;
+        self.sync(links);
         self.write_down();
         Ok(loaded)
     }
 
     /// Attaches what is to be attached, and shows what came of it.
-    pub(super) fn sync(&mut self, links: &[Link]) -> anyhow::Result<()> {
+    pub(super) fn sync(&mut self, links: &[Link]) {
         let own = self.policy.interfaces.iter().cloned();
         let own = own.zip(self.slots.iter().copied());
         let (interfaces, slots): (Vec<_>, Vec<_>) = own.chain(self.kept.iter().cloned()).unzip();
         self.interfaces
-            .sync(&mut self.kernel, links, &interfaces, &slots)?;
+            .sync(&mut self.kernel, links, &interfaces, &slots);
         let since = self.interfaces.attached_since();
         let is_changed = {
             let mut view = self.shared.view();
@@ -179,7 +187,12 @@ impl Daemon {
         if is_changed {
             self.write_down();
         }
-        Ok(())
+    }
+
+    /// Configured interfaces that nothing is attached to, for who asked for a policy.
+    pub(super) fn not_filtered(&self) -> impl Iterator<Item = String> {
+        let problems = self.interfaces.problems().iter();
+        problems.map(|(device, problem)| format!("warning: {device}: NOT FILTERED: {problem}"))
     }
 
     /// Says which changed keys are not taken in.

@@ -108,9 +108,9 @@ impl Resumed {
 
 impl Daemon {
     /// Goes on with a candidate that is in force: nothing is placed, nothing is detached.
-    pub(super) fn resume(&mut self, resumed: Resumed, links: &[Link]) -> anyhow::Result<()> {
+    pub(super) fn resume(&mut self, resumed: Resumed, links: &[Link]) {
         let Resumed::Pending { applied, candidate } = resumed else {
-            return Ok(());
+            return;
         };
         let folder = self.settings.state_directory.clone();
         let in_force = InForce::recover(&folder, &self.settings.pin_path);
@@ -138,8 +138,7 @@ impl Daemon {
         }
         self.policy = Arc::new(candidate.policy.clone());
         self.applied = Some(applied);
-        self.sync(links)?;
+        self.sync(links);
         self.write_down();
-        Ok(())
     }
 }

@@ -9,7 +9,6 @@ use crate::configured;
 use crate::control::{Answer, Refusal, RefusalKind};
 use crate::kernel::clock;
 use crate::kernel::generations::Placement;
-use crate::kernel::netlink;
 use crate::last_good::{self, Kept};
 use crate::report::time;
 use crate::watch::Fingerprint;
@@ -163,8 +162,7 @@ impl Daemon {
         if is_known {
             self.interfaces
                 .detach_others(&self.kernel, &self.policy.interfaces);
-            let links = netlink::links().await?;
-            self.sync(&links)?;
+            self.look_at_links().await;
         }
         self.write_down();
         if std::mem::take(&mut self.is_deferred) || !is_known {

@@ -204,7 +204,7 @@ impl Daemon {
         let links = netlink::links().await?;
         let (prepared, is_fallback) = match first {
             First::Pending(_) => {
-                self.resume(resumed, &links)?;
+                self.resume(resumed, &links);
                 self.kernel.settle();
                 return Ok(());
             }

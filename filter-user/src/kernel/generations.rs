@@ -25,6 +25,19 @@ pub struct Generations {
     no_pages: PagesMap,
     /// Slots that hold a generation, or may: an earlier daemon's are unknown.
     filled: [bool; SLOTS],
+    /// What was in force, if packets may still be judged by it: the wait for them failed.
+    left: Option<Active>,
+}
+
+/// A generation that is in force.
+#[derive(Debug)]
+#[must_use]
+pub struct Placed {
+    /// Its number.
+    pub generation: u32,
+    /// Why the memory of generations before it is not given back yet. The next placement tries
+    /// again.
+    pub leftover: Option<KernelError>,
 }
 
 /// How long a new generation is in force, and what it can go back to.
@@ -83,38 +96,53 @@ impl Generations {
             no_fixed,
             no_pages,
             filled: [true; SLOTS],
+            left: None,
         })
     }
 
-    /// Puts a generation in force. Returns its number.
+    /// Puts a generation in force.
     ///
     /// # Errors
-    /// The kernel's refusal; the policy that was in force still is.
+    /// The kernel's refusal; the policy that was in force still is. Once the new one is, nothing
+    /// is an error any more.
     pub fn place(
         &mut self,
         state: &StateMap,
         fixed: &Fixed,
         pages: &[Box<Page>],
         placement: Placement,
-    ) -> Result<u32, KernelError> {
+    ) -> Result<Placed, KernelError> {
         let before = state.active();
-        let slot = free_slot(before);
+        let slot = free_slot(before, self.left);
         let fixed_map = filled_fixed(fixed)?;
         let pages_map = filled_pages(pages)?;
         self.set(slot, &fixed_map, &pages_map)?;
         self.filled[slot as usize] = true;
         let after = placement.active(before, slot);
         state.set_active(after);
-        // From here on the new policy judges. This waits for the packets that still read the
-        // old slot...
-        self.set(slot, &fixed_map, &pages_map)?;
+        // From here on the new policy judges.
+        self.left = before.is_set().then_some(before);
+        // This waits for the packets that still read the old slot...
+        let waited = self.set(slot, &fixed_map, &pages_map);
         // ...so that now nobody does, and its memory can go.
-        for other in (0..SLOTS as u32).filter(|other| is_free(after, *other)) {
-            if std::mem::take(&mut self.filled[other as usize]) {
-                self.empty(other)?;
+        let emptied = waited.and_then(|()| {
+            self.left = None;
+            self.empty_others(after)
+        });
+        Ok(Placed {
+            generation: after.generation(),
+            leftover: emptied.err(),
+        })
+    }
+
+    fn empty_others(&mut self, active: Active) -> Result<(), KernelError> {
+        for slot in (0..SLOTS as u32).filter(|slot| is_free(active, *slot)) {
+            if self.filled[slot as usize] {
+                self.empty(slot)?;
+                self.filled[slot as usize] = false;
             }
         }
-        Ok(after.generation())
+        Ok(())
     }
 
     /// Waits until no packet is judged any more that was being judged at the call: an update of
@@ -123,7 +151,7 @@ impl Generations {
     /// # Errors
     /// The kernel's refusal.
     pub fn wait_for_packets(&mut self, state: &StateMap) -> Result<(), KernelError> {
-        self.empty(free_slot(state.active()))
+        self.empty(free_slot(state.active(), self.left))
     }
 
     fn set(&mut self, slot: u32, fixed: &FixedMap, pages: &PagesMap) -> Result<(), KernelError> {
@@ -145,10 +173,14 @@ impl Generations {
     }
 }
 
-/// A slot that is neither the newest nor one to go back to.
-fn free_slot(active: Active) -> u32 {
+/// A slot that is neither the newest nor one to go back to, and that no packet reads: of what was
+/// in force before, `left`, the newest has one of two, so that of four slots one is free.
+fn free_slot(active: Active, left: Option<Active>) -> u32 {
+    let is_read = |slot| left.is_some_and(|left| !is_free(left, slot));
     let mut slots = 0..SLOTS as u32;
-    slots.find(|slot| is_free(active, *slot)).unwrap_or(0)
+    slots
+        .find(|slot| is_free(active, *slot) && !is_read(*slot))
+        .unwrap_or(0)
 }
 
 fn is_free(active: Active, slot: u32) -> bool {
@@ -180,11 +212,34 @@ mod tests {
 
     #[test]
     fn a_slot_that_is_current_or_a_revert_target_is_never_free() {
-        assert_eq!(free_slot(Active::from_word(0)), 0);
+        assert_eq!(free_slot(Active::from_word(0), None), 0);
         for slot in 0..4 {
             for revert in 0..4 {
-                let free = free_slot(Active::pending(slot, revert, 7, 100));
+                let free = free_slot(Active::pending(slot, revert, 7, 100), None);
                 assert!(free != slot && free != revert && free < 4);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_that_packets_may_still_read_is_not_free() {
+        let placements = [
+            Placement::ForGood,
+            Placement::Renewed,
+            Placement::Applied,
+            Placement::Until(9),
+        ];
+        for (slot, revert) in (0..16).map(|pair| (pair / 4, pair % 4)) {
+            let before = [
+                Active::settled(slot, 7),
+                Active::keeping(slot, revert, 7),
+                Active::pending(slot, revert, 7, 100),
+            ];
+            for (before, placement) in before.iter().flat_map(|b| placements.map(|p| (*b, p))) {
+                let after = placement.active(before, free_slot(before, None));
+                let free = free_slot(after, Some(before));
+                assert!(free < 4 && is_free(after, free), "{before:?} {placement:?}");
+                assert!(is_free(before, free), "{before:?} {placement:?}");
             }
         }
     }

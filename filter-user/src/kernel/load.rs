@@ -3,7 +3,7 @@
 use super::KernelError;
 use super::ask;
 use super::counters::Counters;
-use super::generations::{Generations, Placement};
+use super::generations::{Generations, Placed, Placement};
 use super::pins::{self, Folder};
 use super::sources::Sources;
 use super::state::{self, StateMap};
@@ -68,6 +68,7 @@ pub struct Kernel {
     generations: Generations,
     pub(super) ebpf: Ebpf,
     program: &'static str,
+    program_id: u32,
     sets: u32,
 }
 
@@ -99,7 +100,7 @@ impl Kernel {
         if is_adopted {
             check_shapes(object, &folder)?;
         }
-        let program = load_program(&mut ebpf)?;
+        let (program, program_id) = load_program(&mut ebpf)?;
         ask::provide(&mut ebpf, &folder);
         let mut take = |name: &'static str| {
             ebpf.take_map(name).ok_or_else(|| {
@@ -127,6 +128,7 @@ impl Kernel {
             generations,
             ebpf,
             program,
+            program_id,
             sets,
         };
         kernel.prepare_state()?;
@@ -156,7 +158,7 @@ impl Kernel {
         self.state.store_set_masks(mask, mask);
     }
 
-    /// Puts a generation in force. Returns its number.
+    /// Puts a generation in force.
     ///
     /// # Errors
     /// The kernel's refusal; the policy that was in force still is.
@@ -165,7 +167,7 @@ impl Kernel {
         fixed: &Fixed,
         pages: &[Box<Page>],
         placement: Placement,
-    ) -> Result<u32, KernelError> {
+    ) -> Result<Placed, KernelError> {
         self.generations.place(&self.state, fixed, pages, placement)
     }
 
@@ -183,15 +185,8 @@ impl Kernel {
     }
 
     /// Id of the loaded program.
-    ///
-    /// # Errors
-    /// The kernel's refusal.
-    pub fn program_id(&mut self) -> Result<u32, KernelError> {
-        let info = self
-            .xdp()?
-            .info()
-            .map_err(|error| KernelError::Load(error.into()))?;
-        Ok(info.id())
+    pub const fn program_id(&self) -> u32 {
+        self.program_id
     }
 
     pub(super) fn xdp(&mut self) -> Result<&mut Xdp, KernelError> {
@@ -211,15 +206,15 @@ pub(super) fn no_program(name: &str) -> KernelError {
 }
 
 /// The first program that this kernel takes.
-fn load_program(ebpf: &mut Ebpf) -> Result<&'static str, KernelError> {
+fn load_program(ebpf: &mut Ebpf) -> Result<(&'static str, u32), KernelError> {
     let mut refusal = no_program(PROGRAMS[0]);
     for name in PROGRAMS {
         let program = ebpf.program_mut(name).ok_or_else(|| no_program(name))?;
         let program: &mut Xdp = program
             .try_into()
             .map_err(|error: aya::programs::ProgramError| KernelError::Load(error.into()))?;
-        match program.load() {
-            Ok(()) => return Ok(name),
+        match program.load().and_then(|()| program.info()) {
+            Ok(info) => return Ok((name, info.id())),
             Err(error) => refusal = KernelError::Load(error.into()),
         }
     }

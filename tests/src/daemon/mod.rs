@@ -6,6 +6,7 @@ mod follower;
 mod host;
 mod metrics;
 mod process;
+mod strace;
 mod terminal;
 
 pub use fail2ban::{BAN_SECONDS, Fail2ban, JAIL};
@@ -13,4 +14,5 @@ pub use follower::Follower;
 pub use host::{Host, METRICS, binary, next_binary, object};
 pub use metrics::{Metrics, Sample};
 pub use process::Daemon;
+pub use strace::Strace;
 pub use terminal::Terminal;

@@ -10,6 +10,7 @@ mod doctor;
 mod events;
 mod explain;
 mod fail2ban;
+mod faults;
 mod flood;
 mod frames;
 mod guard;

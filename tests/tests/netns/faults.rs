@@ -1,0 +1,163 @@
+//! Calls to the kernel that fail, and a daemon that dies between any two of them: the verdicts are
+//! those of the old policy or of the new one, never a mixture, and what is said is so.
+//!
+//! Every call of its kind that a reload makes is met in turn, until a reload makes no further one.
+
+use edge_filter_tests::daemon::{Host, Strace};
+use edge_filter_tests::netns::Net;
+use edge_filter_tests::netns::barrage::Barrage;
+use edge_filter_tests::netns::wait;
+
+use crate::{FAMILIES, WIRE, traffic};
+
+/// More calls of one kind than a reload makes.
+const MANY: usize = 200;
+
+/// The second policy has one interface more, which must be attached to.
+fn policy(is_second: bool) -> String {
+    let policy = traffic::policy(is_second);
+    if is_second {
+        policy.replacen(
+            "[[interface]]",
+            "[[interface]]\nname = \"s1\"\n\n[[interface]]",
+            1,
+        )
+    } else {
+        policy
+    }
+}
+
+/// Which of the two decides, read from the kernel's maps; in every way the same one.
+fn in_force(host: &Host) -> bool {
+    let mut found = Vec::new();
+    for is_ipv6 in FAMILIES {
+        for (source, port, second) in [(10, "1000/tcp", "beta"), (11, "2000/tcp", "alpha")] {
+            let source = WIRE.client(source, is_ipv6).to_string();
+            let said = host.json(&[
+                "explain", "--device", "s0", "--src", &source, "--port", port,
+            ]);
+            assert_eq!(said["reason"], "allowed", "{said}");
+            found.push(said["service"]["name"] == second);
+        }
+    }
+    assert!(
+        found.iter().all(|is_second| *is_second == found[0]),
+        "a mixture: {found:?}"
+    );
+    found[0]
+}
+
+fn descriptors(host: &mut Host) -> usize {
+    let folder = format!("/proc/{}/fd", host.daemon().pid());
+    std::fs::read_dir(folder).expect("it runs").count()
+}
+
+#[test]
+fn a_refused_bpf_call_leaves_the_old_policy_or_the_new_one_and_says_which() {
+    let net = Net::with(2, 1500);
+    let mut host = Host::start_with(&net.server, &policy(false));
+    let barrage = Barrage::start(&net, traffic::probes());
+    // A first round, so that what is opened once is open.
+    host.reload_with(&policy(true));
+    host.reload_with(&policy(false));
+    let descriptors_before = descriptors(&mut host);
+    for error in ["ENOMEM", "EPERM"] {
+        let mut refusals = Vec::new();
+        let mut last = 0;
+        for call in 1..MANY {
+            let inject = format!("bpf:error={error}:when={call}");
+            let log = host.path("strace.log");
+            let strace = Strace::attach(host.daemon(), &inject, &log);
+            host.write_config(&policy(true));
+            let output = host.command(&["reload"]);
+            let is_injected = strace.finish();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(
+                in_force(&host),
+                output.status.success(),
+                "{error} at call {call}: {said}"
+            );
+            if output.status.success() {
+                let is_told = said.contains("s1: NOT FILTERED");
+                assert_eq!(
+                    is_told,
+                    !is_attached(&host, "s1"),
+                    "{error} at {call}: {said}"
+                );
+            } else {
+                refusals.push(said);
+            }
+            barrage.check();
+            // What has failed once does not stand in the way of the next.
+            host.ask(&["reload"]);
+            assert!(in_force(&host), "{error} at call {call}");
+            assert!(is_attached(&host, "s1"), "{error} at call {call}");
+            host.reload_with(&policy(false));
+            last = call;
+            if !is_injected {
+                break;
+            }
+        }
+        assert!(last < MANY - 1, "a reload makes no end of calls");
+        // Two maps are made and filled, and a slot of each of the two outer ones.
+        assert!(refusals.len() >= 6, "{error} was met {refusals:?}");
+        for said in refusals {
+            let names_the_step = ["making an inner map", "filling a slot", "reading it"]
+                .iter()
+                .any(|step| said.contains(step));
+            assert!(names_the_step, "{said}");
+            assert!(said.contains("os error"), "{said}");
+        }
+    }
+    assert_eq!(descriptors(&mut host), descriptors_before);
+    let rounds = barrage.finish();
+    traffic::assert_counted(&host, rounds);
+}
+
+fn is_attached(host: &Host, device: &str) -> bool {
+    let status = host.json(&["status"]);
+    let interfaces = status["interfaces"].as_array().expect("it lists them");
+    interfaces
+        .iter()
+        .any(|interface| interface["device"] == device && interface["mode"] != "none")
+}
+
+#[test]
+fn killed_at_any_call_of_a_reload_one_policy_judges_and_the_next_start_goes_on() {
+    let net = Net::with(2, 1500);
+    let mut host = Host::start_with(&net.server, &policy(false));
+    host.ask(&["ban", "10.77.0.99", "--for", "1h"]);
+    let barrage = Barrage::start(&net, traffic::probes());
+    let mut deaths = 0;
+    for calls in ["bpf", "openat", "rename", "fsync", "ftruncate", "unlink"] {
+        for call in 1..MANY {
+            let before = in_force(&host);
+            let inject = format!("{calls}:signal=KILL:when={call}");
+            let log = host.path("strace.log");
+            let strace = Strace::attach(host.daemon(), &inject, &log);
+            host.write_config(&policy(!before));
+            let output = host.command(&["reload"]);
+            let is_dead = !output.status.success() && {
+                wait::until("the end of the daemon", || host.daemon().ended());
+                true
+            };
+            drop(strace);
+            let after = in_force(&host);
+            barrage.check();
+            if !is_dead {
+                assert!(call > 1 || calls != "bpf", "no call of {calls}");
+                assert_ne!(after, before, "reloaded at {calls} {call}");
+                break;
+            }
+            deaths += 1;
+            host.start();
+            assert_ne!(in_force(&host), before, "started after {calls} {call}");
+            let bans = host.ask(&["bans"]);
+            assert!(bans.contains("10.77.0.99"), "after {calls} {call}: {bans}");
+            barrage.check();
+        }
+    }
+    assert!(deaths > 20, "it died {deaths} times");
+    let rounds = barrage.finish();
+    traffic::assert_counted(&host, rounds);
+}
