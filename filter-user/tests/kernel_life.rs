@@ -10,7 +10,7 @@ use filter_user::kernel::netlink::{Link, XdpMode, links_now};
 use filter_user::kernel::{Kernel, Options, Pins};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const CONFIG: &str = r#"
@@ -24,7 +24,11 @@ allow = ["192.0.2.0/24", "2001:db8::/32"]
 "#;
 
 fn object() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf/edge-filter.o");
+    let folder = std::env::var_os("EDGE_FILTER_OBJECT_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bpf"),
+        PathBuf::from,
+    );
+    let path = folder.join("edge-filter.o");
     std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}: cargo xtask build", path.display()))
 }

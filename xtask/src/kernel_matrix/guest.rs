@@ -42,43 +42,58 @@ const TESTS: [&str; 8] = [
     "rates",
 ];
 
-/// Name of a step, and the command line that must succeed.
+/// What must succeed on a kernel.
 pub struct Step {
     pub name: &'static str,
     command: &'static str,
+    /// Quick enough for each commit.
+    is_in_ci: bool,
 }
 
 /// What must hold on a kernel. Names are parts of the tests' names.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "load",
         command: "/tests/agreement --test-threads=1 --nocapture the_verifier the_program_loads",
+        is_in_ci: true,
     },
     Step {
         name: "fixtures",
         command: "/tests/fixtures --test-threads=1",
-    },
-    Step {
-        name: "agreement",
-        command: "/tests/agreement --test-threads=1 the_kernel_agrees",
-    },
-    Step {
-        name: "events",
-        command: "/tests/events --test-threads=1",
-    },
-    Step {
-        name: "explain",
-        command: "/tests/explain --test-threads=1",
+        is_in_ci: true,
     },
     Step {
         name: "life",
         command: "/tests/kernel_life --test-threads=1",
+        is_in_ci: true,
+    },
+    Step {
+        name: "events",
+        command: "/tests/events --test-threads=1",
+        is_in_ci: true,
+    },
+    Step {
+        name: "core",
+        command: "/tests/netns --test-threads=1 access:: apply::a_candidate_reverts \
+                  interfaces::generic_mode interfaces::an_interface life::killing reload::",
+        is_in_ci: true,
+    },
+    Step {
+        name: "explain",
+        command: "/tests/explain --test-threads=1",
+        is_in_ci: false,
+    },
+    Step {
+        name: "agreement",
+        command: "/tests/agreement --test-threads=1 the_kernel_agrees",
+        is_in_ci: false,
     },
     Step {
         name: "namespaces",
-        command: "/tests/netns --test-threads=1 access:: addresses:: apply:: bypass:: events:: \
-                  explain:: frames:: guard:: interfaces:: life:: monitor:: reload:: unlisted:: \
-                  upgrade:: bans::a_ban bans::bans boot::a_renamed boot::attached",
+        command: "/tests/netns --test-threads=1 addresses:: apply:: bypass:: events:: explain:: \
+                  frames:: guard:: interfaces:: life:: monitor:: unlisted:: upgrade:: \
+                  bans::a_ban bans::bans boot::a_renamed boot::attached",
+        is_in_ci: false,
     },
 ];
 
@@ -90,15 +105,17 @@ const REFUSAL: [Step; 1] = [Step {
               /bin/edge-filter run --config /tmp/f.toml > /tmp/out 2>&1; code=$?; \
               busybox cat /tmp/out; [ $code != 0 ] && busybox grep -q 'needs Linux 5.15' /tmp/out \
               && [ -z \"$(busybox ls /sys/fs/bpf)\" ]",
+    is_in_ci: true,
 }];
 
-/// The steps for a series.
-pub fn steps(series: Series, filter: Option<&str>) -> Vec<&'static Step> {
+/// The steps for a series; for each commit the quick ones.
+pub fn steps(series: Series, filter: Option<&str>, is_ci: bool) -> Vec<&'static Step> {
     let all = match series < OLDEST {
         true => &REFUSAL[..],
         false => &STEPS[..],
     };
     all.iter()
+        .filter(|step| step.is_in_ci || !is_ci)
         .filter(|step| filter.is_none_or(|text| step.name.contains(text)))
         .collect()
 }

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # The first process of a guest: mounts what a host has, loads modules, runs the steps of /steps
-# (`name program arguments`), says how each ended, and ends the machine with the result in qemu's
-# exit code. A kernel that dies on the way ends it with another.
+# (`name program arguments`), says how each ended, and ends the machine. A kernel that dies on the
+# way never says that it is done.
 busybox=/bin/busybox
 export PATH=/usr/sbin:/usr/bin:/bin TMPDIR=/tmp HOME=/root LC_ALL=C
 export EDGE_FILTER_BIN=/bin/edge-filter EDGE_FILTER_NEXT_BIN=/bin/edge-filter-next-abi
@@ -19,17 +19,13 @@ while read -r module; do
     $busybox insmod "/modules/$module" || echo "@@ module $module does not load"
 done < /modules/order
 echo "@@ release $($busybox uname -r)"
-failed=0
 while read -r name arguments; do
     echo "@@ start $name"
     begin=$($busybox cut -d. -f1 /proc/uptime)
-    $busybox timeout 600 /bin/sh -c "$arguments"
+    $busybox timeout 1500 /bin/sh -c "$arguments"
     code=$?
     echo "@@ end $name $code $(($($busybox cut -d. -f1 /proc/uptime) - begin))"
-    [ "$code" = 0 ] || failed=1
 done < /steps
-echo "@@ done $failed"
-# isa-debug-exit: qemu exits with (value << 1) | 1.
-[ "$failed" = 0 ] && printf '\020' > /exit || printf '\021' > /exit
-$busybox dd if=/exit of=/dev/port bs=1 seek=244 conv=notrunc 2> /dev/null
+echo "@@ done"
+$busybox sync
 $busybox poweroff -f

@@ -41,10 +41,11 @@ pub struct Options {
     /// Only these series, such as `6.1`
     #[arg(value_name = "SERIES")]
     series: Vec<Series>,
-    /// The oldest that is supported and the newest; one that cannot be had is a failure
+    /// The oldest that is supported and the newest, the quick steps only; a kernel that cannot be
+    /// had is a failure
     #[arg(long, conflicts_with = "series")]
     ci: bool,
-    /// Only test programs whose name contains this
+    /// Only steps whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// Use /dev/kvm, which on some hosts hangs; without it a guest runs on an emulated processor
@@ -91,7 +92,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             Err(error) => Outcome::NotToBeHad(error),
             Ok(kernel) => {
                 say(&format!("booting {}", kernel.release));
-                let steps = guest::steps(series, options.filter.as_deref());
+                let steps = guest::steps(series, options.filter.as_deref(), options.ci);
                 let report = qemu::boot(&kernel, &guest, &steps, &folder, options.kvm)
                     .with_context(|| format!("kernel {}", kernel.release))?;
                 counts.insert(kernel.release.clone(), report.instructions.clone());
