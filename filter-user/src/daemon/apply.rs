@@ -296,7 +296,7 @@ impl Daemon {
         }
         self.kept.clear();
         self.interfaces
-            .detach_others(&self.kernel, &self.policy.interfaces);
+            .detach_others(&mut self.kernel, &self.policy.interfaces);
         let mut is_changed = std::mem::take(&mut self.is_deferred);
         if let Some((files, lists)) = self.candidate.take() {
             is_changed |= Fingerprint::take(&files[1..]) != lists;

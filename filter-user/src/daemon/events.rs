@@ -43,6 +43,14 @@ impl Daemon {
         // Interfaces may have come between the start and the first event that is heard.
         self.look_at_links().await;
         loop {
+            if self.kernel.is_unloaded() {
+                tracing::warn!(
+                    "unloaded by a command that did not wait for the daemon: NOTHING IS FILTERED \
+                     any more; the daemon stops"
+                );
+                let _ = sd_notify::notify(&[NotifyState::Stopping]);
+                return Ok(());
+            }
             let now = Instant::now();
             let step = self.schedule.step(now, || Fingerprint::take(&self.files));
             let wake = match step {
@@ -129,6 +137,11 @@ impl Daemon {
     }
 
     pub(super) async fn look_at_links(&mut self) {
+        if self.kernel.is_unloaded() {
+            // The loop ends.
+            return;
+        }
+        self.look_at_pins();
         match netlink::links().await {
             Ok(links) => self.sync(&links),
             Err(error) => {
@@ -137,6 +150,31 @@ impl Daemon {
             }
         }
         self.look_whether_ready();
+    }
+
+    /// Somebody may have removed the pins, by which commands work and the next daemon takes over.
+    fn look_at_pins(&mut self) {
+        let problem = match self.kernel.pin_again() {
+            Ok(is_missing) => {
+                if is_missing {
+                    tracing::error!(
+                        "pins were removed while the filter runs; it stayed in force, and they \
+                         are made again. To take it away: edge-filter unload"
+                    );
+                }
+                None
+            }
+            Err(error) => Some(format!("{:#}", anyhow::Error::from(error))),
+        };
+        // Said once, not at each look.
+        if problem.is_some() && problem != self.pins_problem {
+            let problem = problem.as_deref().unwrap_or_default();
+            tracing::error!(
+                "pins were removed and cannot be made again: the filter is in force only while \
+                 this daemon lives, and commands do not find it: {problem}"
+            );
+        }
+        self.pins_problem = problem;
     }
 
     /// Tells systemd, once: when everything is attached, or the wait for that has ended.
@@ -260,7 +298,7 @@ impl Daemon {
     }
 
     fn release(&mut self, device: String) -> Answer {
-        match self.kernel.folder.detach(&device) {
+        match self.kernel.detach(&device) {
             Ok(was_attached) => {
                 let is_configured = self.policy.interfaces.iter().any(|i| i.name == device);
                 if is_configured {

@@ -63,13 +63,13 @@ impl Interfaces {
     }
 
     /// Forgets interfaces that are no longer configured, and detaches from them.
-    pub fn detach_others(&mut self, kernel: &Kernel, configured: &[Interface]) {
+    pub fn detach_others(&mut self, kernel: &mut Kernel, configured: &[Interface]) {
         let is_configured = |name: &String| configured.iter().any(|i| i.name == *name);
         for name in kernel.folder.pinned_interfaces() {
             if is_configured(&name) {
                 continue;
             }
-            match kernel.folder.detach(&name) {
+            match kernel.detach(&name) {
                 Ok(_) => tracing::info!(device = name, "detached: no longer configured"),
                 Err(error) => tracing::error!(device = name, %error, "cannot detach"),
             }

@@ -72,6 +72,8 @@ pub struct Daemon {
     requests: mpsc::Receiver<Asked>,
     /// Until when systemd waits for interfaces; `None` once it was told.
     ready_until: Option<Instant>,
+    /// Why removed pins cannot be made again.
+    pins_problem: Option<String>,
     /// Its holder is the one daemon.
     _lock: Lock,
 }

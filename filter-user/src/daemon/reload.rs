@@ -7,6 +7,7 @@ use super::start::report_warnings;
 use crate::config::policy;
 use crate::config::{self, Loaded};
 use crate::control::Answer;
+use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::generations::Placement;
 use crate::kernel::netlink::{self, Link};
@@ -108,7 +109,7 @@ impl Daemon {
     ) -> anyhow::Result<()> {
         let loaded = self.place(prepared, placement, is_fallback, links)?;
         self.interfaces
-            .detach_others(&self.kernel, &self.policy.interfaces);
+            .detach_others(&mut self.kernel, &self.policy.interfaces);
         if !is_fallback
             && let Err(error) = last_good::save(
                 Kept::LastGood,
@@ -138,7 +139,12 @@ impl Daemon {
         } = prepared;
         self.clear_reused_numbers(&book)?;
         // Before the numbers are used: a daemon that dies here must not give them out otherwise.
-        book.save(&self.settings.state_directory)?;
+        // With no new ones a disk that is full stands in nobody's way.
+        let folder = &self.settings.state_directory;
+        let written = Book::load(folder, &self.settings.pin_path).ok().flatten();
+        if written.as_ref() != Some(&book) {
+            book.save(folder)?;
+        }
         let placed = self
             .kernel
             .place(&generation.fixed, &generation.pages, placement)

@@ -161,7 +161,7 @@ impl Daemon {
         tracing::warn!(generation, "BACK to the policy before the last apply");
         if is_known {
             self.interfaces
-                .detach_others(&self.kernel, &self.policy.interfaces);
+                .detach_others(&mut self.kernel, &self.policy.interfaces);
             self.look_at_links().await;
         }
         self.write_down();

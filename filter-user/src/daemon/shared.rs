@@ -38,6 +38,8 @@ pub struct View {
     pub is_file_different: bool,
     /// Keys that were changed but need a restart.
     pub needs_restart: Vec<String>,
+    /// Id of the packet program.
+    pub program: u32,
     /// What is loaded.
     pub config: PathBuf,
     /// Unix time, seconds.
@@ -82,6 +84,7 @@ impl Shared {
             in_force: Some(&view.in_force),
             applied: view.applied.as_ref(),
             links,
+            program: Some(view.program),
             problems: &view.problems,
         };
         let mut status = Status::new(&self.pins, &known);

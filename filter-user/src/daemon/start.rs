@@ -109,6 +109,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
 
     let (requests, receiver) = mpsc::channel(1);
     let view = View {
+        program: kernel.program_id(),
         book,
         config: config.clone(),
         started_at: unix_now(),
@@ -138,6 +139,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         exceptions: super::exceptions::Exceptions::default(),
         requests: receiver,
         ready_until: Some(Instant::now() + INTERFACE_WAIT),
+        pins_problem: None,
         _lock: lock,
     };
     if let Err(error) = daemon.first(first, resumed, &host).await {

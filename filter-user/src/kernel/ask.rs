@@ -104,6 +104,19 @@ fn try_provide(ebpf: &mut Ebpf, folder: &Folder) -> Result<(), KernelError> {
     program
         .load()
         .map_err(|error| KernelError::Load(error.into()))?;
+    pin(program, folder)
+}
+
+/// Pins it again; whatever becomes of that is no reason to be without the filter.
+pub(super) fn pin_again(ebpf: &mut Ebpf, folder: &Folder) {
+    let pinned = program(ebpf).and_then(|program| pin(program, folder));
+    if let Err(error) = pinned {
+        let error = anyhow::Error::from(error);
+        tracing::warn!("`explain` will have no answer: {error:#}");
+    }
+}
+
+fn pin(program: &mut Xdp, folder: &Folder) -> Result<(), KernelError> {
     // Moved over the one of an earlier daemon: there is always one to ask. No dots in a bpffs.
     let (beside, path) = (folder.program("explain-new"), folder.program("explain"));
     let fail = |doing, source| KernelError::Pin {

@@ -85,7 +85,7 @@ impl Kernel {
         let is_here = link.xdp.is_some_and(|(_, id)| id == info.program_id());
         if !is_here {
             drop(pinned);
-            self.folder.detach(&link.name)?;
+            self.detach(&link.name)?;
             return Ok(false);
         }
         let pinned = XdpLink::try_from(pinned).map_err(|error| fail(error.into()))?;
@@ -93,8 +93,8 @@ impl Kernel {
         let id = program
             .attach_to_link(pinned)
             .map_err(|error| fail(error.into()))?;
-        // The pin keeps the link; the handle is not needed.
         drop(program.take_link(id));
+        self.hold(&link.name);
         Ok(true)
     }
 
@@ -116,6 +116,7 @@ impl Kernel {
         let attached = program.take_link(id).map_err(|error| fail(error.into()))?;
         let attached = FdLink::try_from(attached).map_err(|error| fail(error.into()))?;
         attached.pin(&path).map_err(|error| fail(error.into()))?;
+        self.hold(&link.name);
         let mode = match mode {
             programs::XdpMode::Driver => XdpMode::Native,
             _ => XdpMode::Generic,

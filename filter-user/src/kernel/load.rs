@@ -5,6 +5,7 @@ use super::ask;
 use super::counters::Counters;
 use super::generations::{Generations, Placed, Placement};
 use super::pins::{self, Folder};
+use super::repin::Held;
 use super::sources::Sources;
 use super::state::{self, StateMap};
 use aya::maps::{Map, MapData};
@@ -70,6 +71,8 @@ pub struct Kernel {
     program: &'static str,
     program_id: u32,
     sets: u32,
+    /// What is pinned, to be pinned again.
+    pub(super) held: Held,
 }
 
 impl Kernel {
@@ -102,6 +105,7 @@ impl Kernel {
         }
         let (program, program_id) = load_program(&mut ebpf)?;
         ask::provide(&mut ebpf, &folder);
+        let held = Held::new(&folder, &PINNED)?;
         let mut take = |name: &'static str| {
             ebpf.take_map(name).ok_or_else(|| {
                 KernelError::map(
@@ -130,6 +134,7 @@ impl Kernel {
             program,
             program_id,
             sets,
+            held,
         };
         kernel.prepare_state()?;
         Ok(kernel)

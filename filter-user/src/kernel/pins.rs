@@ -4,15 +4,18 @@
 use super::KernelError;
 use super::counters::Counters;
 use super::exceptions::{ExceptionMap, Exceptions};
+use super::link;
 use super::sources::Sources;
-use super::state::StateMap;
+use super::state::{StateMap, Words};
 use super::upgrade::Other;
 use aya::maps::{Map, MapData};
 use aya::programs::links::PinnedLink;
+use filter_common::state::Active;
 use filter_common::version::ABI_VERSION;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 /// Where things are pinned.
 #[derive(Clone, Debug)]
@@ -101,15 +104,23 @@ impl Folder {
     /// Detaches one interface. `false` if it was not attached.
     ///
     /// # Errors
-    /// The pin that cannot be removed.
+    /// The link that cannot be detached, or the pin that cannot be removed.
     pub fn detach(&self, interface: &str) -> Result<bool, KernelError> {
         let path = self.link(interface);
-        // Held while its pin goes: the kernel detaches at once when the last descriptor closes,
-        // but when the last pin goes only some time later (`bpf_link_put` defers).
-        let link = PinnedLink::from_pin(&path);
-        let was_pinned = remove(&path);
-        drop(link);
-        was_pinned
+        // By itself the kernel detaches when the last pin and descriptor are gone, and then only
+        // some time later (`bpf_link_put` defers); the daemon holds one.
+        let detached = match link::detach(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            result => result,
+        };
+        // Worth doing also when that was refused.
+        let was_pinned = remove(&path)?;
+        detached.map_err(|source| KernelError::Pin {
+            path,
+            doing: "detaching the link",
+            source,
+        })?;
+        Ok(was_pinned)
     }
 
     /// Detaches every interface and removes every pin, of other versions too: the host is as if
@@ -139,6 +150,7 @@ impl Folder {
         for interface in &interfaces {
             self.detach(interface)?;
         }
+        self.mark_unloaded();
         for folder in [self.maps(), self.programs()] {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 remove(&entry.path())?;
@@ -168,6 +180,19 @@ impl Folder {
             }
         }
         Ok(interfaces)
+    }
+
+    /// Tells a daemon that hung meanwhile that this was on purpose: the policy is gone too. The
+    /// word is the same in every version.
+    fn mark_unloaded(&self) {
+        let Ok(state) = MapData::from_pin(self.map("STATE")) else {
+            return;
+        };
+        if let Ok(words) = Words::new("STATE", &state)
+            && let Some(active) = words.as_slice().first()
+        {
+            active.store(Active::from_word(0).to_word(), Ordering::Release);
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
         in_force: Some(&view.in_force),
         applied: None,
         links,
+        program: Some(view.program),
         problems: &view.problems,
     };
     for interface in interfaces(pins, &known) {

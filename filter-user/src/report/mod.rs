@@ -215,6 +215,8 @@ pub struct Known<'a> {
     pub applied: Option<&'a Applied>,
     /// Interfaces, as netlink tells them now.
     pub links: &'a [Link],
+    /// The program of the daemon that asks, which runs behind links whose pins are gone too.
+    pub program: Option<u32>,
     /// Why interfaces are not attached.
     pub problems: &'a BTreeMap<String, String>,
 }
@@ -288,7 +290,7 @@ pub fn interfaces(pins: &Pins, known: &Known<'_>) -> Vec<InterfaceStatus> {
     let table = pins.state.interfaces();
     let status = |(n, device): (usize, &String)| {
         let link = find(device, known, &table);
-        let ours = pins.folder.linked_program(device);
+        let ours = pins.folder.linked_program(device).or(known.program);
         let attached = link.and_then(|link| link.xdp);
         let attached = attached.filter(|(_, id)| Some(*id) == ours);
         let since = known

@@ -33,6 +33,7 @@ pub fn from_pins(
             in_force: in_force.as_ref(),
             applied: applied.as_ref(),
             links: &links,
+            program: None,
             problems: &BTreeMap::new(),
         },
     ))

@@ -48,12 +48,7 @@ impl Net {
              peer name {peer} mtu {mtu} address {client_mac} netns {}\n",
             self.client.path()
         ));
-        self.server.ip(&format!(
-            "address add {}/24 dev {device}\naddress add {}/64 dev {device} nodad\n\
-             link set {device} up\n",
-            wire.server4(),
-            wire.server6()
-        ));
+        self.set_up(wire);
         let mut client = String::new();
         for host in 10..16 {
             client += &format!(
@@ -70,6 +65,32 @@ impl Net {
     pub fn cut(&self, wire: Wire) {
         self.server
             .ip(&format!("link delete {}\n", wire.server_device()));
+    }
+
+    /// Moves the server's end of a wire to the client's namespace.
+    pub fn take_away(&self, wire: Wire) {
+        let device = wire.server_device();
+        let to = self.client.path();
+        self.server.ip(&format!("link set {device} netns {to}\n"));
+    }
+
+    /// Moves it back, with its addresses.
+    pub fn bring_back(&self, wire: Wire) {
+        let device = wire.server_device();
+        let to = self.server.path();
+        self.client.ip(&format!("link set {device} netns {to}\n"));
+        self.set_up(wire);
+        self.wait_for_route(wire);
+    }
+
+    fn set_up(&self, wire: Wire) {
+        let device = wire.server_device();
+        self.server.ip(&format!(
+            "address add {}/24 dev {device}\naddress add {}/64 dev {device} nodad\n\
+             link set {device} up\n",
+            wire.server4(),
+            wire.server6()
+        ));
     }
 
     /// Routes appear a moment after a link is up.

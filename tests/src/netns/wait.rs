@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// For what must happen: long, since it only costs time in a test that fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// For what must happen: long, since it only costs time in a test that fails; on an emulated
+/// processor everything takes twenty times as long.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// For what must not happen: how long silence is listened to.
 pub const SILENCE: Duration = Duration::from_millis(500);
 

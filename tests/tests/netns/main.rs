@@ -23,6 +23,7 @@ mod rates;
 mod reload;
 mod reload_traffic;
 mod replay;
+mod surroundings;
 mod top;
 mod traffic;
 mod unlisted;
