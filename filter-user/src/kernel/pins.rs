@@ -3,6 +3,7 @@
 
 use super::KernelError;
 use super::counters::Counters;
+use super::events::Budgets;
 use super::exceptions::{ExceptionMap, Exceptions};
 use super::link;
 use super::sources::Sources;
@@ -220,6 +221,8 @@ pub struct Pins {
     pub sources: Sources,
     /// Bans and timed allows.
     pub exceptions: Exceptions,
+    /// What became of events.
+    pub budgets: Budgets,
 }
 
 impl Pins {
@@ -240,12 +243,14 @@ impl Pins {
             bans: ExceptionMap::new("BANS", pinned(&folder, "BANS")?)?,
             allows: ExceptionMap::new("ALLOWS", pinned(&folder, "ALLOWS")?)?,
         };
+        let budgets = Budgets::open(&folder)?;
         Ok(Some(Self {
             folder,
             state,
             counters,
             sources,
             exceptions,
+            budgets,
         }))
     }
 }

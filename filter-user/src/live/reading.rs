@@ -2,7 +2,6 @@
 
 use crate::exceptions::{self, Kind, Ledger};
 use crate::ids::Book;
-use crate::kernel::events::Budgets;
 use crate::kernel::{KernelError, Pins};
 use crate::report::Status;
 use crate::tally::Tally;
@@ -93,7 +92,7 @@ impl Reading {
             })
             .collect();
         self.evictions = pins.counters.note(Note::SourceEvicted)?;
-        let events = Budgets::open(&pins.folder)?.read()?;
+        let events = pins.budgets.read()?;
         self.events = Events {
             sent: events.sent,
             lost: events.all_lost(),

@@ -5,7 +5,6 @@ use super::process::process;
 use super::table::{self, METRICS, Metric};
 use crate::daemon::{Shared, View};
 use crate::exceptions;
-use crate::kernel::events::Budgets;
 use crate::kernel::netlink::Link;
 use crate::kernel::{KernelError, clock};
 use crate::report::{Known, interfaces};
@@ -87,7 +86,7 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     scrape.add(&table::SOURCES_CAPACITY, &[], capacity as u64);
     let evictions = pins.counters.note(Note::SourceEvicted)?;
     scrape.add(&table::EVICTIONS, &[], evictions);
-    let events = Budgets::open(&pins.folder)?.read()?;
+    let events = pins.budgets.read()?;
     scrape.add(&table::EVENTS, &[], events.sent);
     scrape.add(&table::EVENTS_LOST, &[], events.all_lost());
     let (bans, allows) = exceptions::count(pins)?;

@@ -229,14 +229,16 @@ tracked_sources = 16384
         (header.to_ascii_lowercase(), body.into())
     }
 
-    /// What is pinned, by path, the folder itself included.
+    /// What is pinned, by path and in its order, the folder itself included.
     pub fn pins(&self) -> Vec<PathBuf> {
         // The kernel may have put files of its own into the root of a bpffs.
         let folder = self.pin_path();
-        self.namespace.run(|| match folder.exists() {
+        let mut pins: Vec<_> = self.namespace.run(|| match folder.exists() {
             true => walk(&folder).into_iter().chain([folder]).collect(),
             false => Vec::new(),
-        })
+        });
+        pins.sort();
+        pins
     }
 
     /// What the daemon has logged, in all its runs.
