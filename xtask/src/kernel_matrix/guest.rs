@@ -75,7 +75,7 @@ const STEPS: [Step; 8] = [
     Step {
         name: "core",
         command: "/tests/netns --test-threads=1 access:: apply::a_candidate_reverts \
-                  interfaces::generic_mode interfaces::an_interface life::killing reload::",
+                  interfaces::generic_mode reload::a_rejected reload::a_source",
         is_in_ci: true,
     },
     Step {
@@ -91,7 +91,7 @@ const STEPS: [Step; 8] = [
     Step {
         name: "namespaces",
         command: "/tests/netns --test-threads=1 addresses:: apply:: bypass:: events:: explain:: \
-                  frames:: guard:: interfaces:: life:: monitor:: unlisted:: upgrade:: \
+                  frames:: guard:: interfaces:: life:: monitor:: reload:: unlisted:: upgrade:: \
                   bans::a_ban bans::bans boot::a_renamed boot::attached",
         is_in_ci: false,
     },

@@ -3,6 +3,9 @@
 //! A kernel that cannot be had is counted and said, never passed over; with `--ci` it is a failure.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -45,6 +48,9 @@ pub struct Options {
     /// had is a failure
     #[arg(long, conflicts_with = "series")]
     ci: bool,
+    /// The quick steps only
+    #[arg(long)]
+    quick: bool,
     /// Only steps whose name contains this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -84,28 +90,29 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         ([], false) => &SERIES[..],
         (named, _) => named,
     };
+    // Debian's lists and the downloads one after the other, the machines side by side.
+    let kernels: Vec<_> = series
+        .iter()
+        .map(|&series| (series, Kernel::fetch(series, &apt, &folder.join("kernels"))))
+        .collect();
+    let boot = |series, kernel: Kernel| {
+        say(&format!("booting {}", kernel.release));
+        let steps = guest::steps(
+            series,
+            options.filter.as_deref(),
+            options.quick || options.ci,
+        );
+        qemu::boot(&kernel, &guest, &steps, &folder, options.kvm)
+            .with_context(|| format!("kernel {}", kernel.release))
+    };
     let mut counts = BTreeMap::new();
     let (mut failed, mut missing) = (0, 0);
-    for &series in series {
-        let started = Instant::now();
-        let outcome = match Kernel::fetch(series, &apt, &folder.join("kernels")) {
-            Err(error) => Outcome::NotToBeHad(error),
-            Ok(kernel) => {
-                say(&format!("booting {}", kernel.release));
-                let steps = guest::steps(series, options.filter.as_deref(), options.ci);
-                let report = qemu::boot(&kernel, &guest, &steps, &folder, options.kvm)
-                    .with_context(|| format!("kernel {}", kernel.release))?;
-                counts.insert(kernel.release.clone(), report.instructions.clone());
-                match report.failures.is_empty() {
-                    true => Outcome::Passed(report),
-                    false => Outcome::Failed(report),
-                }
-            }
-        };
-        let seconds = started.elapsed().as_secs();
+    for (series, outcome, seconds) in side_by_side(kernels, &boot)? {
         println!("{}", line(series, &outcome, seconds));
         match outcome {
-            Outcome::Passed(_) => {}
+            Outcome::Passed(report) => {
+                counts.insert(report.release, report.instructions);
+            }
             Outcome::Failed(_) => failed += 1,
             Outcome::NotToBeHad(_) => missing += 1,
         }
@@ -122,6 +129,50 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Boots as many at once as there are processors. In the order of `kernels`, with the seconds that
+/// each took.
+fn side_by_side(
+    kernels: Vec<(Series, Result<Kernel>)>,
+    boot: &(impl Fn(Series, Kernel) -> Result<Report> + Sync),
+) -> Result<Vec<(Series, Outcome, u64)>> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let waiting = Mutex::new(kernels.into_iter().enumerate());
+    let work = || {
+        let next = || {
+            waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .next()
+        };
+        let mut done = Vec::new();
+        while let Some((at, (series, kernel))) = next() {
+            let started = Instant::now();
+            let outcome = match kernel {
+                Err(error) => Outcome::NotToBeHad(error),
+                Ok(kernel) => match boot(series, kernel)? {
+                    report if report.failures.is_empty() => Outcome::Passed(report),
+                    report => Outcome::Failed(report),
+                },
+            };
+            done.push((at, (series, outcome, started.elapsed().as_secs())));
+        }
+        anyhow::Ok(done)
+    };
+    let mut done = Vec::new();
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(some) => done.extend(some?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    done.sort_by_key(|(at, _)| *at);
+    Ok(done.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 fn line(series: Series, outcome: &Outcome, seconds: u64) -> String {
