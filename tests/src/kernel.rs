@@ -9,13 +9,17 @@ use filter_common::answer::Answer;
 use filter_common::gcra::Kind;
 use filter_common::verdict::{Action, Count, NOTES, Note, Outcome};
 use filter_user::compile::Generation;
+use filter_user::config::policy::AttachMode;
 use filter_user::kernel::counters::Counted;
 use filter_user::kernel::generations::Placement;
+use filter_user::kernel::netlink;
 use filter_user::kernel::pins::Folder;
 use filter_user::kernel::{Kernel, Options};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Index of `lo` in every network namespace: where test runs come in by.
 const LOOPBACK: u32 = 1;
@@ -26,6 +30,8 @@ type Traces = (Vec<Counted>, [u64; NOTES], [Vec<u64>; 2]);
 /// The test object, whose clock a test sets.
 pub struct Tested {
     kernel: Kernel,
+    /// Where packets come in by.
+    index: u32,
     counted: Vec<Counted>,
     _pins: tempfile::TempDir,
 }
@@ -86,6 +92,7 @@ impl Tested {
         kernel.state.set_ephemeral_ports(32_768, 60_999);
         Ok(Self {
             kernel,
+            index: LOOPBACK,
             counted: Vec::new(),
             _pins: pins,
         })
@@ -120,10 +127,10 @@ impl Tested {
         Ok(Array::<_, u64>::try_from(map)?.set(0, now_ns, 0)?)
     }
 
-    /// Sets the slot of the interface that test runs come in by; `None`: one without a slot.
+    /// Sets the slot of the interface that packets come in by; `None`: one without a slot.
     pub fn set_interface(&self, slot: Option<u32>) {
         match slot {
-            Some(slot) => self.kernel.state.set_interfaces(&[(LOOPBACK, slot)]),
+            Some(slot) => self.kernel.state.set_interfaces(&[(self.index, slot)]),
             None => self.kernel.state.set_interfaces(&[]),
         }
     }
@@ -173,6 +180,55 @@ impl Tested {
         };
         let returned = program.test_run(options)?.return_value;
         let now = self.kernel.counters.read()?;
+        let (interface, service, outcome) = self.moved(now, frame)?;
+        let wanted = match (outcome, outcome.action()) {
+            (Outcome::FAULT, _) => 0,
+            (_, Action::Drop) => 1,
+            _ => 2,
+        };
+        ensure!(
+            returned == wanted,
+            "returned {returned}, counted {outcome:?}"
+        );
+        Ok((interface, service, outcome))
+    }
+
+    /// Attaches the program to an interface of this namespace, natively.
+    ///
+    /// # Errors
+    /// There is none, or the kernel's refusal.
+    pub fn attach(&mut self, device: &str) -> Result<()> {
+        let links = netlink::links_now()?;
+        let link = links.iter().find(|link| link.name == device);
+        let link = link.with_context(|| format!("no {device}"))?;
+        self.kernel.attach(link, AttachMode::Native, false)?;
+        self.index = link.index;
+        self.counted = self.kernel.counters.read()?;
+        Ok(())
+    }
+
+    /// Waits until this frame, which was sent to the interface, is counted.
+    ///
+    /// # Errors
+    /// It is not counted, or more than it is.
+    pub fn wait_for_count(
+        &mut self,
+        frame: &[u8],
+        patience: Duration,
+    ) -> Result<(u32, Option<u8>, Outcome)> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let now = self.kernel.counters.read()?;
+            if now != self.counted {
+                return self.moved(now, frame);
+            }
+            ensure!(Instant::now() < deadline, "never counted");
+            thread::yield_now();
+        }
+    }
+
+    /// The one counter that this frame moved.
+    fn moved(&mut self, now: Vec<Counted>, frame: &[u8]) -> Result<(u32, Option<u8>, Outcome)> {
         let before = std::mem::replace(&mut self.counted, now);
         let mut moved = Vec::new();
         for counted in &self.counted {
@@ -196,16 +252,6 @@ impl Tested {
             bytes == frame.len() as u64,
             "counted {bytes} of {} bytes",
             frame.len()
-        );
-        let wanted = match (counted.outcome, counted.outcome.action()) {
-            (Outcome::FAULT, _) => 0,
-            (_, Action::Drop) => 1,
-            _ => 2,
-        };
-        ensure!(
-            returned == wanted,
-            "returned {returned}, counted {:?}",
-            counted.outcome
         );
         Ok((counted.interface, counted.service, counted.outcome))
     }

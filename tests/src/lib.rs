@@ -1,5 +1,6 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
 pub mod daemon;
+pub mod differential;
 pub mod events;
 pub mod exceptions;
 pub mod fixtures;

@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod command;
 mod demo;
+mod differential;
 mod environment;
 mod kernel_matrix;
 mod setup;
@@ -36,6 +37,8 @@ enum Task {
     Test(test::Options),
     /// The tests that matter on Debian's kernels from 5.10 to the newest, under qemu (as root)
     KernelMatrix(kernel_matrix::Options),
+    /// The loaded program against the oracle, random policies and packets by the million (as root)
+    Differential(differential::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Show the filter at work between two network namespaces (as root)
@@ -63,6 +66,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Build(options) => build::run(&workspace, &options),
         Task::Test(options) => test::run(&workspace, &options),
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
+        Task::Differential(options) => differential::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Demo => demo::run(&workspace),
     }
