@@ -15,6 +15,7 @@ mod flood;
 mod frames;
 mod guard;
 mod harness;
+mod hostile;
 mod interfaces;
 mod life;
 mod metrics;

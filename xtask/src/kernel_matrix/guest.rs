@@ -103,7 +103,7 @@ const REFUSAL: [Step; 1] = [Step {
     command: "printf '[[service]]\\nname = \"web\"\\nports = [\"443/tcp\"]\\nallow = [\"any\"]\\n\
               interfaces = [\"lo\"]\\n' > /tmp/f.toml; \
               /bin/edge-filter run --config /tmp/f.toml > /tmp/out 2>&1; code=$?; \
-              busybox cat /tmp/out; [ $code != 0 ] && busybox grep -q 'needs Linux 5.15' /tmp/out \
+              busybox cat /tmp/out; [ $code != 0 ] && busybox grep -q 'is too old: edge-filter needs 5.15' /tmp/out \
               && [ -z \"$(busybox ls /sys/fs/bpf)\" ]",
     is_in_ci: true,
 }];
