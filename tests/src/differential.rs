@@ -168,6 +168,7 @@ pub fn by_test_run(tested: &mut Tested, seed: u64, packets: usize, start_ns: u64
     set_up(tested, &run)?;
     let mut oracle = Oracle::default();
     let mut host = run.host();
+    let before = tested.packets()?;
     for _ in 0..packets {
         let frame = run.next();
         host.now_ns = run.context.now_ns;
@@ -181,18 +182,23 @@ pub fn by_test_run(tested: &mut Tested, seed: u64, packets: usize, start_ns: u64
             "explain: the kernel says {asked:?}, the host {offline:?}\n{}",
             described()
         );
-        host.decide(&run.generation, &frame);
-        let (interface, service, outcome) = tested.run(&frame).with_context(described)?;
-        let found = verdict(outcome, service);
+        let decision = host.decide(&run.generation, &frame);
+        let found = verdict(decision.outcome, decision.service());
         ensure!(
-            interface == run.slot().unwrap_or(UNKNOWN_INTERFACE)
-                && found == wanted
-                && asked.outcome() == outcome,
-            "the program says {found:?}, explain {:?}, the oracle {wanted:?}\n{}",
+            found == wanted && asked.outcome() == decision.outcome,
+            "the host says {found:?}, explain {:?}, the oracle {wanted:?}\n{}",
             asked.outcome(),
             described()
         );
+        let interface = run.slot().unwrap_or(UNKNOWN_INTERFACE);
+        let place = decision.counter(interface);
+        tested.run_at(&frame, place).with_context(described)?;
     }
+    let counted = tested.packets()? - before;
+    ensure!(
+        counted == packets as u64,
+        "{packets} packets were counted {counted} times\nseed {seed}"
+    );
     tear_down(tested, &run)
 }
 

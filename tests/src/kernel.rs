@@ -2,12 +2,12 @@
 //! the one counter that moved.
 
 use anyhow::{Context as _, Result, ensure};
-use aya::maps::{Array, HashMap, MapData};
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use filter_common::addr::SourceKey;
 use filter_common::answer::Answer;
 use filter_common::gcra::Kind;
-use filter_common::verdict::{Action, Count, NOTES, Note, Outcome};
+use filter_common::verdict::{Action, Count, NOTES, Note, Outcome, counter_place};
 use filter_user::compile::Generation;
 use filter_user::config::policy::AttachMode;
 use filter_user::kernel::counters::Counted;
@@ -30,6 +30,7 @@ type Traces = (Vec<Counted>, [u64; NOTES], [Vec<u64>; 2]);
 /// The test object, whose clock a test sets.
 pub struct Tested {
     kernel: Kernel,
+    counts: PerCpuArray<MapData, [u64; 2]>,
     /// Where packets come in by.
     index: u32,
     counted: Vec<Counted>,
@@ -42,6 +43,15 @@ pub fn anonymous(answer: Answer) -> Answer {
         active: 0,
         slot: 0,
         ..answer
+    }
+}
+
+/// `XDP_ABORTED`, `XDP_DROP` or `XDP_PASS`.
+fn return_value(outcome: Outcome) -> u32 {
+    match (outcome, outcome.action()) {
+        (Outcome::FAULT, _) => 0,
+        (_, Action::Drop) => 1,
+        _ => 2,
     }
 }
 
@@ -90,8 +100,11 @@ impl Tested {
         };
         let kernel = Kernel::open(&object("edge-filter-test.o")?, &options)?;
         kernel.state.set_ephemeral_ports(32_768, 60_999);
+        let counts = MapData::from_pin(kernel.folder.map("COUNTS"))?;
+        let counts = PerCpuArray::try_from(Map::PerCpuArray(counts))?;
         Ok(Self {
             kernel,
+            counts,
             index: LOOPBACK,
             counted: Vec::new(),
             _pins: pins,
@@ -167,30 +180,65 @@ impl Tested {
     /// The program did not count exactly this packet, once, or returned another verdict than it
     /// counted.
     pub fn run(&mut self, frame: &[u8]) -> Result<(u32, Option<u8>, Outcome)> {
-        let program = self
-            .kernel
-            .ebpf()
-            .program("edge_filter")
-            .context("no program")?;
-        let program: &Xdp = program.try_into()?;
+        let returned = self.returned(frame)?;
+        let now = self.kernel.counters.read()?;
+        let (interface, service, outcome) = self.moved(now, frame)?;
+        ensure!(
+            returned == return_value(outcome),
+            "returned {returned}, counted {outcome:?}"
+        );
+        Ok((interface, service, outcome))
+    }
+
+    /// Runs the program on a frame that is to be counted at this place, and looks only there:
+    /// reading every counter takes milliseconds. [`Self::packets`] tells of the others.
+    ///
+    /// # Errors
+    /// It was not counted there, once, or the program returned another verdict.
+    pub fn run_at(&mut self, frame: &[u8], place: u32) -> Result<()> {
+        let before = self.count(place)?;
+        let returned = self.returned(frame)?;
+        let after = self.count(place)?;
+        let (interface, service, outcome) = counter_place(place);
+        let outcome = outcome.context("no such counter")?;
+        ensure!(
+            after.packets == before.packets + 1 && after.bytes == before.bytes + frame.len() as u64,
+            "not counted at {interface}, {service:?}, {outcome:?}: {before:?}, then {after:?}"
+        );
+        ensure!(
+            returned == return_value(outcome),
+            "returned {returned}, counted {outcome:?}"
+        );
+        Ok(())
+    }
+
+    /// Packets counted in all.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn packets(&self) -> Result<u64> {
+        let counted = self.kernel.counters.read()?;
+        Ok(counted.iter().map(|counted| counted.count.packets).sum())
+    }
+
+    fn count(&self, place: u32) -> Result<Count> {
+        let mut count = Count::default();
+        for [packets, bytes] in self.counts.get(&place, 0)?.iter() {
+            count.packets += packets;
+            count.bytes += bytes;
+        }
+        Ok(count)
+    }
+
+    fn returned(&mut self, frame: &[u8]) -> Result<u32> {
+        let program = self.kernel.ebpf().program("edge_filter");
+        let program: &Xdp = program.context("no program")?.try_into()?;
         let options = TestRunOptions {
             data_in: Some(frame),
             repeat: 1,
             ..Default::default()
         };
-        let returned = program.test_run(options)?.return_value;
-        let now = self.kernel.counters.read()?;
-        let (interface, service, outcome) = self.moved(now, frame)?;
-        let wanted = match (outcome, outcome.action()) {
-            (Outcome::FAULT, _) => 0,
-            (_, Action::Drop) => 1,
-            _ => 2,
-        };
-        ensure!(
-            returned == wanted,
-            "returned {returned}, counted {outcome:?}"
-        );
-        Ok((interface, service, outcome))
+        Ok(program.test_run(options)?.return_value)
     }
 
     /// Attaches the program to an interface of this namespace, natively.
