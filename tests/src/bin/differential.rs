@@ -10,7 +10,7 @@ use edge_filter_tests::differential::{AGES_NS, Wire, by_test_run, by_wire};
 use edge_filter_tests::kernel::Tested;
 
 /// Packets under one policy.
-const PACKETS: u64 = 200;
+const PACKETS: u64 = 1000;
 /// Between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(10);
 
