@@ -36,6 +36,7 @@ log_connections = true
 [service.rate_limit]
 connections_per_second = 5
 burst = 10
+source_prefix_ipv6 = 128   # those who behave share a /64
 "#
     )
 }
