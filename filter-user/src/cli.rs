@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod exceptions;
+mod pages;
 mod replay;
 mod top;
 
 pub use exceptions::{
     Addressee, AllowOptions, BanOptions, BypassOptions, LiftOptions, ListOptions,
 };
+pub use pages::{CompletionsOptions, ManOptions};
 pub use top::TopOptions;
 
 pub use replay::{Against, ReplayOptions};
@@ -143,6 +145,10 @@ pub enum Command {
     Bypass(BypassOptions),
     /// Detach and unpin: the host is as if never filtered
     Unload(UnloadOptions),
+    /// Print the completions for a shell
+    Completions(CompletionsOptions),
+    /// Write the manual pages into a directory: for those who make packages
+    Man(ManOptions),
 }
 
 /// Options of `run`.

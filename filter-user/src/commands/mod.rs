@@ -16,6 +16,7 @@ mod disallow;
 mod doctor;
 mod events;
 mod explain;
+mod pages;
 mod reload;
 mod replay;
 mod rollback;
@@ -96,6 +97,8 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Doctor(options) => doctor::run(options, &cli.paths),
         Command::Bypass(options) => bypass::run(options, &cli.paths),
         Command::Unload(options) => unload::run(options, &cli.paths),
+        Command::Completions(options) => pages::completions(options),
+        Command::Man(options) => pages::man(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
