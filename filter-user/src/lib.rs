@@ -23,6 +23,7 @@ pub mod locations;
 pub mod log;
 pub mod metrics;
 pub mod offline;
+pub mod page;
 pub mod replay;
 pub mod report;
 pub mod shrink;

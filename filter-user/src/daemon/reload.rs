@@ -249,6 +249,11 @@ pub(super) fn needs_restart(
             "metrics_listen",
             running.metrics_listen != wanted.metrics_listen,
         ),
+        ("status_page", running.status_page != wanted.status_page),
+        (
+            "status_page_hosts",
+            running.status_page_hosts != wanted.status_page_hosts,
+        ),
         ("pin_path", running.pin_path != wanted.pin_path),
         (
             "state_directory",

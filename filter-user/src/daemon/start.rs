@@ -20,6 +20,7 @@ use crate::kernel::events::{Budgets, Ring, set_limits};
 use crate::kernel::generations::Placement;
 use crate::kernel::{Kernel, Options, Pins, environment, netlink};
 use crate::locations::Locations;
+use crate::page::{self, Gate, Watch};
 use crate::state_directory::{self, Lock};
 use crate::watch::{Fingerprint, Schedule, Watcher};
 use crate::{log, metrics};
@@ -164,10 +165,18 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         format!("control socket {path}: cannot listen")
     })?;
     let journal = daemon.start_events();
-    tokio::spawn(server.serve(requests, journal));
+    tokio::spawn(server.serve(requests, Arc::clone(&journal)));
     tokio::spawn(metrics::serve(
         daemon.settings.metrics_listen,
         Arc::clone(&daemon.shared),
+        page::routes(
+            Gate::new(&daemon.settings),
+            Watch::new(
+                Arc::clone(&daemon.shared),
+                journal,
+                daemon.settings.state_directory.clone(),
+            ),
+        ),
     ));
     if options.kernel_log.is_some() {
         daemon.log_kernel()?;

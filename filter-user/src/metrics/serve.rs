@@ -1,4 +1,4 @@
-//! The HTTP server of `/metrics`.
+//! The HTTP server of `/metrics` and of what is served beside it.
 
 use super::collect::collect;
 use super::encode::{Format, encode};
@@ -19,11 +19,13 @@ use tokio::net::TcpListener;
 /// Between two tries to listen: the filter does its work without metrics too.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Serves for ever; tries again, loudly, while the address is taken.
-pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
+/// Serves for ever; tries again, loudly, while the address is taken. What else is served there
+/// comes as `beside`.
+pub async fn serve(listen: SocketAddr, shared: Arc<Shared>, beside: Router) {
     let router = Router::new()
         .route("/metrics", get(metrics))
-        .with_state(shared);
+        .with_state(shared)
+        .merge(beside);
     loop {
         let served = match TcpListener::bind(listen).await {
             Ok(listener) => {
@@ -46,7 +48,7 @@ pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
 
 /// Who asks, and which of the host's addresses was asked: the guard takes care of them.
 #[derive(Clone, Copy, Debug)]
-struct Ends(Option<(SocketAddr, SocketAddr)>);
+pub struct Ends(pub Option<(SocketAddr, SocketAddr)>);
 
 impl Connected<IncomingStream<'_, TcpListener>> for Ends {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {

@@ -223,7 +223,9 @@ tracked_sources = 16384
     /// # Panics
     /// If there is no answer of status 200.
     pub fn scrape(&self, accept: &str) -> (String, String) {
-        let text = self.namespace.run(|| get(accept)).expect("it answers");
+        let headers = format!("Host: {METRICS}\r\nAccept: {accept}");
+        let get = || request(METRICS, "/metrics", &headers);
+        let text = self.namespace.run(get).expect("it answers");
         let (header, body) = text.split_once("\r\n\r\n").expect("it is HTTP");
         assert!(header.starts_with("HTTP/1.1 200"), "{header}");
         (header.to_ascii_lowercase(), body.into())
@@ -267,6 +269,17 @@ impl Drop for Host {
     }
 }
 
+/// GET by HTTP with this Host header: header and body of the answer.
+///
+/// # Panics
+/// If there is none within [`PATIENCE`].
+pub fn get(address: &str, path: &str, host: &str) -> String {
+    // The daemon listens a moment after it is ready.
+    wait::until("an answer over HTTP", || {
+        request(address, path, &format!("Host: {host}")).ok()
+    })
+}
+
 /// The program under test.
 pub fn binary() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
@@ -300,13 +313,13 @@ pub fn object() -> PathBuf {
     folder.join("edge-filter.o")
 }
 
-fn get(accept: &str) -> std::io::Result<String> {
-    let address: SocketAddr = METRICS.parse().expect("it is an address");
+fn request(address: &str, path: &str, headers: &str) -> std::io::Result<String> {
+    let address: SocketAddr = address.parse().expect("it is an address");
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nHost: {METRICS}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n"
     )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

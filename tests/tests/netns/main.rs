@@ -20,6 +20,7 @@ mod interfaces;
 mod life;
 mod metrics;
 mod monitor;
+mod page;
 mod rates;
 mod reload;
 mod reload_traffic;
