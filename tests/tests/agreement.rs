@@ -8,6 +8,11 @@ use edge_filter_tests::oracle::Oracle;
 const HOST: (u64, usize) = (500, 240);
 const KERNEL: (u64, usize) = (60, 200);
 const WIRE: (u64, usize) = (10, 200);
+const _: () = {
+    assert!(HOST.0 as usize * HOST.1 >= 100_000);
+    assert!(KERNEL.0 as usize * KERNEL.1 >= 10_000);
+};
+
 #[test]
 fn the_host_agrees_with_the_oracle() {
     let mut seen = std::collections::BTreeMap::new();
@@ -80,6 +85,13 @@ fn the_verifier_reads_less_than_half_of_what_it_may() {
 }
 
 #[test]
-fn the_program_loads_with_its_log_wide_open() {
-    Tested::load_with_log(5).expect("the stack has room for it");
+fn the_log_wide_open_has_room_and_shut_leaves_nothing_behind() {
+    let size = |level| {
+        let tested = Tested::load_with_log(level);
+        let mut tested = tested.expect("the stack has room for it");
+        tested.size("edge_filter").expect("a size")
+    };
+    let (shut, faults, open) = (size(0), size(1), size(5));
+    // What is not asked for is not there at run time, not even the question whether it is.
+    assert!(shut < faults && faults < open, "{shut} {faults} {open}");
 }

@@ -42,7 +42,7 @@ const INTERFACE_WAIT: Duration = Duration::from_secs(10);
 /// What is missing or refused; what was in force before still is.
 pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, Failure> {
     let locations = Locations::find(paths, None);
-    log::start(locations.log_format, options.log_level);
+    log::start(locations.log_format, options.log_level, options.kernel_log);
     let warnings = environment::check(&locations.pin_path).map_err(anyhow::Error::from)?;
     state_directory::create(&locations.state_directory).map_err(anyhow::Error::from)?;
     let mut lock =
