@@ -165,6 +165,7 @@ impl Daemon {
         {
             let mut view = self.shared.view();
             view.book = book;
+            in_force.scraper = view.scraper();
             view.in_force = in_force;
         }
         self.sync_exceptions();
@@ -208,6 +209,18 @@ impl Daemon {
         let said = format!("changed, but needs a restart of the daemon: {}", keys?);
         tracing::warn!("{said}");
         Some(format!("warning: {said}"))
+    }
+
+    /// Writes down who reads the metrics, where it is another than before.
+    pub(super) fn keep_scraper(&self) {
+        let is_new = {
+            let mut view = self.shared.view();
+            let scraper = view.scraper();
+            std::mem::replace(&mut view.in_force.scraper, scraper) != scraper
+        };
+        if is_new {
+            self.write_down();
+        }
     }
 
     pub(super) fn write_down(&self) {

@@ -104,8 +104,9 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         .map_err(anyhow::Error::from)?
         .ok_or_else(|| anyhow!("{}: nothing is pinned", settings.pin_path.display()))?;
     let written = InForce::recover(&settings.state_directory, &settings.pin_path);
-    let since = written.map(|found| found.attached_since);
-    let since = since.filter(|_| is_adopted).unwrap_or_default();
+    let written = written.unwrap_or_default();
+    let since = Some(written.attached_since).filter(|_| is_adopted);
+    let since = since.unwrap_or_default();
 
     let (requests, receiver) = mpsc::channel(1);
     let view = View {
@@ -114,6 +115,10 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         config: config.clone(),
         started_at: unix_now(),
         is_file_different: !matches!(first, First::Configured(_)),
+        in_force: InForce {
+            scraper: written.scraper,
+            ..InForce::default()
+        },
         ..View::default()
     };
     let files = first.files(&config);

@@ -260,6 +260,8 @@ fn everything_an_operator_needs_works_while_the_daemon_hangs() {
     served.assert_served(12, false, PORT);
     assert!(host.ask(&["status"]).contains("BYPASS"));
     assert!(host.ask(&["counters"]).contains("would_drop"));
+    let asked = ["explain", "--src", "10.77.0.12", "--port", "7000/udp"];
+    assert!(host.ask(&asked).contains("bypass"));
     host.ask(&["bypass", "--end"]);
     served.assert_silent(12, false, PORT);
     host.ask(&["unload"]);

@@ -4,6 +4,7 @@ use edge_filter_tests::daemon::{Host, METRICS};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Echo, connect, exchange};
 use edge_filter_tests::netns::wait::PATIENCE;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::{PORT, WIRE};
@@ -125,9 +126,9 @@ fn the_gateway_and_who_scraped_last_are_asked_about() {
         let mut stream = connect(WIRE.client(12, false), server, PATIENCE)
             .unwrap_or_else(|answer| panic!("{answer:?}"));
         let request = b"GET /metrics HTTP/1.0\r\n\r\n";
-        std::io::Write::write_all(&mut stream, request).expect("it listens");
+        stream.write_all(request).expect("it listens");
         let mut text = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut text).expect("it answers");
+        stream.read_to_string(&mut text).expect("it answers");
         assert!(text.contains("edge_filter_attached"), "{text}");
     });
     let candidate = host.path("candidate.toml");
@@ -141,6 +142,14 @@ fn the_gateway_and_who_scraped_last_are_asked_about() {
     ] {
         assert!(text.contains(&lost), "{lost}: {text}");
     }
+    // Nor is the scraper banned by mistake, whoever lives; it is written down with the policy.
+    host.ask(&["reload"]);
+    host.kill();
+    let output = host.command(&["ban", "10.77.0.12"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("who read the metrics last"), "{text}");
+    host.ask(&["ban", "10.77.0.12", "--force"]);
 }
 
 #[test]

@@ -179,6 +179,28 @@ fn an_interface_that_vanishes_and_returns_is_attached_again() {
 }
 
 #[test]
+fn an_interface_made_while_no_daemon_lives_is_unfiltered_until_one_does() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, ONE);
+    host.kill();
+    net.cut(WIRE);
+    net.join(WIRE, 1500);
+    let server = (WIRE.server(false), PORT);
+    let _tcp = Echo::tcp(&net.server, server);
+    let ask = |wait| {
+        let source = WIRE.client(11, false);
+        net.client.run(|| ask_tcp(source, server.into(), 10, wait))
+    };
+    assert_eq!(ask(PATIENCE), Answer::Served);
+    let status = host.json(&["status"]);
+    assert_eq!(status["interfaces"][0]["mode"], "none", "{status}");
+    host.start();
+    assert_eq!(ask(SILENCE), Answer::Silence);
+    let native = [("device", "s0"), ("mode", "native")];
+    assert_eq!(host.metrics().value("edge_filter_attached", &native), 1.0);
+}
+
+#[test]
 fn another_xdp_program_is_named_and_stays() {
     let net = Net::new();
     let mut foreign = net.server.run(foreign_program);
