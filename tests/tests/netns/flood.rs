@@ -61,35 +61,39 @@ pub fn run_on_each_cpu(net: &Net, flows: &[Flow], duration: Duration, interval: 
                 .collect();
             let floods = floods.into_iter();
             let floods = floods.map(|flood| flood.join().expect("it is sent"));
-            floods.fold((0, Duration::ZERO), |(sent, lasted), flood| {
-                (sent + flood.0, lasted.max(flood.1))
-            })
+            let add = |(sent, first, last): Sent, flood: Sent| {
+                (sent + flood.0, first.min(flood.1), last.max(flood.2))
+            };
+            floods.reduce(add).expect("there is a CPU")
         })
     })
 }
 
 /// Counts what comes out while `send` sends; it says how much, and for how long.
-fn between(net: &Net, flows: usize, send: impl FnOnce() -> (u64, Duration)) -> Flood {
+fn between(net: &Net, flows: usize, send: impl FnOnce() -> Sent) -> Flood {
     let receiver = net.server.run(|| PacketSocket::open(&WIRE.server_device()));
     thread::scope(|scope| {
         let passed = scope.spawn(|| receive(&receiver, flows));
-        let (sent, lasted) = send();
+        let (sent, first, last) = send();
         net.client.run(end);
         Flood {
             sent,
             passed: passed.join().expect("the last frame arrives"),
-            lasted,
+            lasted: last - first,
         }
     })
 }
 
-fn send(flows: &[Flow], duration: Duration, interval: Duration) -> (u64, Duration) {
+/// SYNs of each flow, and when the first and the last of them were sent.
+type Sent = (u64, Instant, Instant);
+
+fn send(flows: &[Flow], duration: Duration, interval: Duration) -> Sent {
     let socket = PacketSocket::open(&WIRE.client_device());
     let start = Instant::now();
     let mut number = 0;
-    let mut lasted = Duration::ZERO;
+    let mut last = start;
     while start.elapsed() <= duration {
-        lasted = start.elapsed();
+        last = Instant::now();
         for (flow, to) in (0..).zip(flows) {
             socket.send(&to.tcp(SYN, Mark { flow, number }));
         }
@@ -97,7 +101,7 @@ fn send(flows: &[Flow], duration: Duration, interval: Duration) -> (u64, Duratio
         // A pace, not a wait: what counts is the time that has really passed.
         thread::sleep(interval);
     }
-    (number, lasted)
+    (number, start, last)
 }
 
 fn end() {
