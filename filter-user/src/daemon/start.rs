@@ -43,7 +43,7 @@ const INTERFACE_WAIT: Duration = Duration::from_secs(10);
 /// What is missing or refused; what was in force before still is.
 pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, Failure> {
     let locations = Locations::find(paths, None);
-    log::start(locations.log_format, options.log_level);
+    log::start(locations.log_format, options.log_level, options.kernel_log);
     let warnings = environment::check(&locations.pin_path).map_err(anyhow::Error::from)?;
     state_directory::create(&locations.state_directory).map_err(anyhow::Error::from)?;
     let mut lock =
@@ -105,8 +105,9 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         .map_err(anyhow::Error::from)?
         .ok_or_else(|| anyhow!("{}: nothing is pinned", settings.pin_path.display()))?;
     let written = InForce::recover(&settings.state_directory, &settings.pin_path);
-    let since = written.map(|found| found.attached_since);
-    let since = since.filter(|_| is_adopted).unwrap_or_default();
+    let written = written.unwrap_or_default();
+    let since = Some(written.attached_since).filter(|_| is_adopted);
+    let since = since.unwrap_or_default();
 
     let (requests, receiver) = mpsc::channel(1);
     let view = View {
@@ -115,6 +116,10 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         config: config.clone(),
         started_at: unix_now(),
         is_file_different: !matches!(first, First::Configured(_)),
+        in_force: InForce {
+            scraper: written.scraper,
+            ..InForce::default()
+        },
         ..View::default()
     };
     let files = first.files(&config);

@@ -1,8 +1,10 @@
 //! A host on which `edge-filter` is installed.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::{env, fs, thread};
@@ -126,6 +128,25 @@ tracked_sources = 16384
         daemon.wait_until_ready()?;
         self.daemon = Some(daemon);
         Ok(())
+    }
+
+    /// Starts the daemon with more arguments behind `run`; by a shell, which it takes the place of.
+    ///
+    /// # Errors
+    /// The exit status.
+    ///
+    /// # Panics
+    /// If the folder cannot be written to.
+    pub fn try_start_with(&mut self, arguments: &str) -> Result<(), ExitStatus> {
+        let program = self.path("with-arguments");
+        let script = format!(
+            "#!/bin/sh\nexec {} \"$@\" {arguments}\n",
+            binary().display()
+        );
+        fs::write(&program, script)
+            .and_then(|()| fs::set_permissions(&program, Permissions::from_mode(0o755)))
+            .expect("the folder is ours");
+        self.try_start_as(&program)
     }
 
     /// `kill -9`.

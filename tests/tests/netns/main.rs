@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod interfaces;
 mod life;
+mod log;
 mod metrics;
 mod monitor;
 mod page;
