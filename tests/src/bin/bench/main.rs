@@ -9,19 +9,21 @@ use anyhow::{Context as _, Result, bail};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+mod control;
 mod edge;
 mod frames;
 mod lists;
 mod packet;
 mod peers;
 mod result;
+mod rules;
 mod timing;
 
 use result::{Part, Taken};
 use timing::Effort;
 
 /// In the order in which docs/performance.md shows them.
-const PARTS: [&str; 1] = ["packet"];
+const PARTS: [&str; 2] = ["packet", "control"];
 
 /// What every part needs.
 pub struct Bench {
@@ -65,7 +67,6 @@ fn run() -> Result<()> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )?;
     mount("bpf", &pins, "bpf", MountFlags::empty(), None).context("bpffs")?;
-    timing::pin(arguments.cpu)?;
     let bench = Bench {
         effort: arguments.effort,
         cpu: arguments.cpu,
@@ -74,7 +75,14 @@ fn run() -> Result<()> {
     for name in &arguments.parts {
         eprintln!("bench: {name}");
         let mut part = match name.as_str() {
-            "packet" => packet::measure(&bench)?,
+            "packet" => {
+                timing::pin(arguments.cpu)?;
+                packet::measure(&bench)?
+            }
+            "control" => {
+                timing::unpin()?;
+                control::measure(&bench)?
+            }
             other => bail!("no part is called {other}"),
         };
         part.taken = taken(&arguments)?;

@@ -41,6 +41,18 @@ pub fn pin(cpu: usize) -> Result<()> {
     sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPU {cpu}"))
 }
 
+/// Lets it run anywhere again.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn unpin() -> Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in 0..CpuSet::MAX_CPU {
+        set.set(cpu);
+    }
+    sched_setaffinity(None, &set).context("cannot run on every CPU")
+}
+
 /// CPU time of the calling thread.
 pub fn cpu_ns() -> f64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
