@@ -28,10 +28,21 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("strip", "binutils"),
 ];
 
+/// What edge-filter is measured beside, and with. None of them starts anything by being installed.
+const BENCH_PROGRAMS: [(&str, &str); 6] = [
+    ("xdp-filter", "xdp-tools"),
+    ("nft", "nftables"),
+    ("ipset", "ipset"),
+    ("iptables", "iptables"),
+    ("ethtool", "ethtool"),
+    ("wrk", "wrk"),
+];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
     let more: &[_] = match needs {
         Needs::KernelMatrix => &GUEST_PROGRAMS,
+        Needs::Bench => &BENCH_PROGRAMS,
         Needs::Tests => &TEST_PROGRAMS,
         Needs::Build | Needs::Namespaces => &[],
     };
