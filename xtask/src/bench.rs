@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a packet, a reload and a connection cost, beside the peers.
+//! `cargo xtask bench`: what a packet and a reload cost, beside the peers.
 
 use std::fs;
 
@@ -32,21 +32,15 @@ pub struct Options {
 enum Part {
     /// Cost of a packet, by test run
     Packet,
-    /// Real packets over a veth pair
-    Veth,
     /// Compiling, applying, idling, being scraped
     Control,
-    /// An HTTP server behind the filter, also under a flood
-    Http,
 }
 
 impl Part {
     const fn name(self) -> &'static str {
         match self {
             Self::Packet => "packet",
-            Self::Veth => "veth",
             Self::Control => "control",
-            Self::Http => "http",
         }
     }
 }
@@ -67,8 +61,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         .arg("--results")
         .arg(&results)
         .env("EDGE_FILTER_OBJECT_DIR", workspace.objects())
-        .env("EDGE_FILTER_BIN", workspace.edge_filter())
-        .env("EDGE_FILTER_NGINX", workspace.nginx());
+        .env("EDGE_FILTER_BIN", workspace.edge_filter());
     if options.quick {
         bench.arg("--quick");
     }

@@ -40,7 +40,7 @@ enum Task {
     KernelMatrix(kernel_matrix::Options),
     /// The loaded program against the oracle, random policies and packets by the million (as root)
     Differential(differential::Options),
-    /// Costs beside the peers: a packet, real packets, a reload, HTTP (as root; installs the peers)
+    /// Costs beside the peers: a packet, a reload (as root; installs the peers)
     Bench(bench::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,

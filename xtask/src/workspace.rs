@@ -71,16 +71,6 @@ impl Workspace {
         self.root.join("target/tools/fail2ban")
     }
 
-    /// Debian's nginx, unpacked.
-    pub fn unpacked_nginx(&self) -> PathBuf {
-        self.target.join("tools/nginx")
-    }
-
-    /// The server of the bench.
-    pub fn nginx(&self) -> PathBuf {
-        self.unpacked_nginx().join("usr/sbin/nginx")
-    }
-
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
         self.target.join("release/edge-filter")

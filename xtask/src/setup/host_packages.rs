@@ -29,13 +29,10 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// What edge-filter is measured beside, and with. None of them starts anything by being installed.
-const BENCH_PROGRAMS: [(&str, &str); 6] = [
+const BENCH_PROGRAMS: [(&str, &str); 3] = [
     ("xdp-filter", "xdp-tools"),
     ("nft", "nftables"),
     ("ipset", "ipset"),
-    ("iptables", "iptables"),
-    ("ethtool", "ethtool"),
-    ("wrk", "wrk"),
 ];
 
 /// Installs the missing packages when root and apt are there, else says what to install.

@@ -41,9 +41,6 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         unpacked::fail2ban(workspace)?;
     }
-    if needs == Needs::Bench {
-        unpacked::nginx(workspace)?;
-    }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)
 }

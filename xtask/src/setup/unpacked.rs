@@ -26,15 +26,6 @@ pub fn fail2ban(workspace: &Workspace) -> Result<()> {
     })
 }
 
-/// nginx, the server of the bench.
-pub fn nginx(workspace: &Workspace) -> Result<()> {
-    ensure(&Unpacked {
-        name: "nginx",
-        program: "usr/sbin/nginx",
-        place: workspace.unpacked_nginx(),
-    })
-}
-
 fn ensure(package: &Unpacked) -> Result<()> {
     let Unpacked {
         name,

@@ -105,13 +105,4 @@ impl Edge {
         let of_it = counted.iter().filter(|count| count.outcome == outcome);
         Ok(of_it.map(|count| count.count.packets).sum())
     }
-
-    /// Packets counted.
-    ///
-    /// # Errors
-    /// The kernel's refusal.
-    pub fn counted_in_all(&self) -> Result<u64> {
-        let counted = self.kernel.counters.read()?;
-        Ok(counted.iter().map(|count| count.count.packets).sum())
-    }
 }

@@ -10,6 +10,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 mod control;
+mod docs;
 mod edge;
 mod frames;
 mod lists;
@@ -17,6 +18,7 @@ mod packet;
 mod peers;
 mod result;
 mod rules;
+mod svg;
 mod timing;
 
 use result::{Part, Taken};
@@ -89,8 +91,15 @@ fn run() -> Result<()> {
         part.save(&arguments.results)?;
         println!("{}", part.markdown());
     }
-    let _ = (&arguments.docs, Part::saved(&arguments.results, "packet")?);
-    Ok(())
+    let Some(docs) = &arguments.docs else {
+        return Ok(());
+    };
+    let saved = PARTS.map(|name| Part::saved(&arguments.results, name));
+    let saved: Vec<_> = saved
+        .into_iter()
+        .filter_map(Result::transpose)
+        .collect::<Result<_>>()?;
+    docs::write(docs, &saved)
 }
 
 fn arguments() -> Result<Arguments> {

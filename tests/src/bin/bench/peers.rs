@@ -56,14 +56,6 @@ impl Peers {
         xdp(&self.ebpf, name)
     }
 
-    /// The same, to be attached.
-    ///
-    /// # Errors
-    /// There is none of this name.
-    pub fn program_mut(&mut self, name: &str) -> Result<&mut Xdp> {
-        xdp_mut(&mut self.ebpf, name)
-    }
-
     /// Fills the filter of LPM tries and an LRU hash: one service, one rate in nanoseconds.
     ///
     /// # Errors
@@ -123,7 +115,8 @@ impl Peers {
             .try_into()
             .map_err(|_| anyhow::anyhow!("{SPRAYED} sources are expected"))?;
         let mut sprayed: Array<&mut MapData, [u64; SPRAYED]> = self.map("SPRAYED")?.try_into()?;
-        sprayed.set(0, &*words, 0).context("SPRAYED")?;
+        let words: &[u64; SPRAYED] = &words;
+        sprayed.set(0, words, 0).context("SPRAYED")?;
         let place = u64::from(sources.offset) | u64::from(sources.width) << 32;
         let mut control: Array<&mut MapData, [u64; 3]> = self.map("CONTROL")?.try_into()?;
         control
@@ -255,14 +248,6 @@ impl XdpFilter {
     /// None that are known.
     pub fn program(&self) -> Result<&Xdp> {
         xdp(&self.ebpf, Self::PROGRAM)
-    }
-
-    /// The same, to be attached.
-    ///
-    /// # Errors
-    /// None that are known.
-    pub fn program_mut(&mut self) -> Result<&mut Xdp> {
-        xdp_mut(&mut self.ebpf, Self::PROGRAM)
     }
 }
 

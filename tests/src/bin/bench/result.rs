@@ -68,11 +68,11 @@ pub struct Plot {
     pub file: String,
     /// What it shows, with the unit.
     pub title: String,
-    /// Of the horizontal axis, which is logarithmic; of bars, empty.
+    /// Of the horizontal axis, which is logarithmic.
     pub x: String,
     /// Whether the vertical axis is logarithmic.
     pub is_log: bool,
-    /// Lines, or each bar's name with one point.
+    /// Lines.
     pub series: Vec<(String, Vec<(f64, f64)>)>,
 }
 
@@ -118,15 +118,6 @@ impl Reach {
             target: format!("{target}: at most {}{unit}", number(limit)),
             measured: format!("{}{unit}", number(measured)),
             is_met: measured <= limit,
-        }
-    }
-
-    /// `measured` is to be at least `limit`.
-    pub fn at_least(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
-        Self {
-            target: format!("{target}: at least {}{unit}", number(limit)),
-            measured: format!("{}{unit}", number(measured)),
-            is_met: measured >= limit,
         }
     }
 }
