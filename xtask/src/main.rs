@@ -12,6 +12,7 @@ mod command;
 mod demo;
 mod differential;
 mod environment;
+mod fuzz;
 mod kernel_matrix;
 mod setup;
 mod test;
@@ -39,6 +40,8 @@ enum Task {
     KernelMatrix(kernel_matrix::Options),
     /// The loaded program against the oracle, random policies and packets by the million (as root)
     Differential(differential::Options),
+    /// Hostile bytes, by the million, through everything that reads any
+    Fuzz(fuzz::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Show the filter at work between two network namespaces (as root)
@@ -67,6 +70,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Demo => demo::run(&workspace),
     }

@@ -1,4 +1,4 @@
-//! Programs of the host that namespace tests, the demo and the kernel matrix call.
+//! Programs of the host that namespace tests, the demo, the kernel matrix and fuzzing call.
 
 use std::process::Command;
 
@@ -25,15 +25,20 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("strip", "binutils"),
 ];
 
+/// To compile libFuzzer.
+const FUZZING_PROGRAMS: [(&str, &str); 1] = [("c++", "g++")];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
-    let guest: &[_] = match needs {
-        Needs::KernelMatrix => &GUEST_PROGRAMS,
-        Needs::Build | Needs::Namespaces | Needs::Tests => &[],
+    let (namespaces, more): (&[_], &[_]) = match needs {
+        Needs::Build => (&[], &[]),
+        Needs::Fuzzing => (&[], &FUZZING_PROGRAMS),
+        Needs::Namespaces | Needs::Tests => (&PROGRAMS, &[]),
+        Needs::KernelMatrix => (&PROGRAMS, &GUEST_PROGRAMS),
     };
-    let missing: Vec<&str> = PROGRAMS
+    let missing: Vec<&str> = namespaces
         .iter()
-        .chain(guest)
+        .chain(more)
         .filter(|(program, _)| !command::is_on_path(program))
         .map(|(_, package)| *package)
         .collect();

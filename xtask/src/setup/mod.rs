@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 
 mod bpf_linker;
+mod cargo_fuzz;
 pub mod debian;
 mod fail2ban;
 mod host_packages;
@@ -24,6 +25,8 @@ pub enum Needs {
     Tests,
     /// Also to boot other kernels.
     KernelMatrix,
+    /// To compile the packet program, and fuzz targets.
+    Fuzzing,
 }
 
 /// `cargo xtask setup`: everything.
@@ -35,6 +38,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs != Needs::Build {
         host_packages::ensure(needs)?;
+    }
+    if needs == Needs::Fuzzing {
+        cargo_fuzz::ensure(workspace)?;
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         fail2ban::ensure(workspace)?;
