@@ -13,6 +13,7 @@ mod command;
 mod demo;
 mod differential;
 mod environment;
+mod fuzz;
 mod kernel_matrix;
 mod setup;
 mod test;
@@ -42,6 +43,8 @@ enum Task {
     Differential(differential::Options),
     /// Costs beside the peers: a packet, a reload (as root; installs the peers)
     Bench(bench::Options),
+    /// Hostile bytes, by the million, through everything that reads any
+    Fuzz(fuzz::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Show the filter at work between two network namespaces (as root)
@@ -71,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Demo => demo::run(&workspace),
     }

@@ -55,6 +55,16 @@ impl Workspace {
         self.tools.join("bin/bpf-linker")
     }
 
+    /// What builds fuzz targets.
+    pub fn cargo_fuzz(&self) -> PathBuf {
+        self.tools.join("bin/cargo-fuzz")
+    }
+
+    /// The fuzz targets, and the corpora that are kept.
+    pub fn fuzz_folder(&self) -> PathBuf {
+        self.root.join("tests/fuzz")
+    }
+
     /// Folder of the finished packet programs. Build scripts and tests find them by this path
     /// relative to the checkout, so it does not follow `CARGO_TARGET_DIR`.
     pub fn objects(&self) -> PathBuf {

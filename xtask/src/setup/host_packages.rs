@@ -1,4 +1,4 @@
-//! Programs of the host that namespace tests, the demo and the kernel matrix call.
+//! Programs of the host that namespace tests, the demo, the kernel matrix and fuzzing call.
 
 use std::process::Command;
 
@@ -35,15 +35,20 @@ const BENCH_PROGRAMS: [(&str, &str); 3] = [
     ("ipset", "ipset"),
 ];
 
+/// To compile libFuzzer.
+const FUZZING_PROGRAMS: [(&str, &str); 1] = [("c++", "g++")];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
-    let more: &[_] = match needs {
-        Needs::KernelMatrix => &GUEST_PROGRAMS,
-        Needs::Bench => &BENCH_PROGRAMS,
-        Needs::Tests => &TEST_PROGRAMS,
-        Needs::Build | Needs::Namespaces => &[],
+    let (namespaces, more): (&[_], &[_]) = match needs {
+        Needs::Build => (&[], &[]),
+        Needs::Fuzzing => (&[], &FUZZING_PROGRAMS),
+        Needs::Namespaces => (&PROGRAMS, &[]),
+        Needs::Tests => (&PROGRAMS, &TEST_PROGRAMS),
+        Needs::KernelMatrix => (&PROGRAMS, &GUEST_PROGRAMS),
+        Needs::Bench => (&PROGRAMS, &BENCH_PROGRAMS),
     };
-    let missing: Vec<&str> = PROGRAMS
+    let missing: Vec<&str> = namespaces
         .iter()
         .chain(more)
         .filter(|(program, _)| !command::is_on_path(program))

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 
 mod bpf_linker;
+mod cargo_fuzz;
 pub mod debian;
 mod host_packages;
 mod rust_src;
@@ -26,6 +27,8 @@ pub enum Needs {
     KernelMatrix,
     /// Also to measure beside the peers: only the bench installs those.
     Bench,
+    /// To compile the packet program, and fuzz targets.
+    Fuzzing,
 }
 
 /// `cargo xtask setup`: everything.
@@ -37,6 +40,9 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs != Needs::Build {
         host_packages::ensure(needs)?;
+    }
+    if needs == Needs::Fuzzing {
+        cargo_fuzz::ensure(workspace)?;
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         unpacked::fail2ban(workspace)?;
