@@ -19,9 +19,7 @@ pub use top::TopOptions;
 use crate::explain::{Flags, What};
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
-use clap::{
-    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use filter_common::verdict::Reason;
 use ipnet::IpNet;
 use std::net::IpAddr;
