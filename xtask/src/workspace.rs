@@ -66,9 +66,9 @@ impl Workspace {
         self.target.join("debug/edge-filter-next-abi")
     }
 
-    /// Debian's fail2ban, unpacked. Its test finds it by this path, as it does the objects.
-    pub fn fail2ban(&self) -> PathBuf {
-        self.root.join("target/tools/fail2ban")
+    /// A package of Debian, unpacked. Tests find it by this path, as they do the objects.
+    pub fn unpacked(&self, package: &str) -> PathBuf {
+        self.root.join("target/tools").join(package)
     }
 
     /// The `edge-filter` binary of the release build.

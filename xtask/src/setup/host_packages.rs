@@ -17,6 +17,14 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("tmux", "tmux"),
 ];
 
+/// The same for the pages and completions that packages bring.
+const TEST_PROGRAMS: [(&str, &str); 4] = [
+    ("mandoc", "mandoc"),
+    ("groff", "groff"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+];
+
 /// The same for booting other kernels.
 const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -27,13 +35,14 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
 
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
-    let guest: &[_] = match needs {
+    let further: &[_] = match needs {
         Needs::KernelMatrix => &GUEST_PROGRAMS,
-        Needs::Build | Needs::Namespaces | Needs::Tests => &[],
+        Needs::Tests => &TEST_PROGRAMS,
+        Needs::Build | Needs::Namespaces => &[],
     };
     let missing: Vec<&str> = PROGRAMS
         .iter()
-        .chain(guest)
+        .chain(further)
         .filter(|(program, _)| !command::is_on_path(program))
         .map(|(_, package)| *package)
         .collect();

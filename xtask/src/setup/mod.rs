@@ -9,9 +9,9 @@ use crate::workspace::Workspace;
 
 mod bpf_linker;
 pub mod debian;
-mod fail2ban;
 mod host_packages;
 mod rust_src;
+mod unpacked;
 
 /// What a task needs besides the toolchain.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
         host_packages::ensure(needs)?;
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
-        fail2ban::ensure(workspace)?;
+        unpacked::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)
