@@ -11,6 +11,7 @@ mod check;
 mod command;
 mod demo;
 mod differential;
+mod dist;
 mod environment;
 mod kernel_matrix;
 mod setup;
@@ -41,6 +42,8 @@ enum Task {
     Differential(differential::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
+    /// Make packages, tarball, bill of materials and checksums in target/dist
+    Dist(dist::Options),
     /// Show the filter at work between two network namespaces (as root)
     Demo,
 }
@@ -68,6 +71,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
         Task::Check => check::run(&workspace),
+        Task::Dist(options) => dist::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
     }
 }

@@ -1,6 +1,7 @@
 //! Where things are. Nothing here creates or changes anything.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -48,6 +49,15 @@ impl Workspace {
     /// Where tools of the build are installed: never the user's own cargo folder.
     pub fn tools(&self) -> &Path {
         &self.tools
+    }
+
+    /// The search path with the tools of the build before all others.
+    pub fn path_with_tools(&self) -> Result<OsString> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = [self.tools.join("bin")]
+            .into_iter()
+            .chain(env::split_paths(&path));
+        env::join_paths(folders).context("the folder of the tools cannot stand in PATH")
     }
 
     /// The linker of the packet program.

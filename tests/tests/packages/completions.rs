@@ -33,9 +33,9 @@ fn command(home: &Path, shell: &str) -> Command {
 #[test]
 fn bash_completes_commands_and_options() {
     let script = r#"source SCRIPT
-        COMP_WORDS=(edge-filter ro); COMP_CWORD=1; _edge-filter edge-filter ro edge-filter
+        COMP_WORDS=(edge-filter ro); COMP_CWORD=1; _edge__filter edge-filter ro edge-filter
         echo "${COMPREPLY[@]}"
-        COMP_WORDS=(edge-filter apply --con); COMP_CWORD=2; _edge-filter edge-filter --con apply
+        COMP_WORDS=(edge-filter apply --con); COMP_CWORD=2; _edge__filter edge-filter --con apply
         echo "${COMPREPLY[@]}""#;
     let said = run("bash", &["--norc", "-c"], script);
     let lines: Vec<_> = said.lines().collect();

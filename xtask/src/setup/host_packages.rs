@@ -33,10 +33,19 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("strip", "binutils"),
 ];
 
+/// The same for packages and what tries them.
+const PACKAGE_PROGRAMS: [(&str, &str); 4] = [
+    ("debootstrap", "debootstrap"),
+    ("rpm", "rpm"),
+    ("strip", "binutils"),
+    ("gzip", "gzip"),
+];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
     let further: &[_] = match needs {
         Needs::KernelMatrix => &GUEST_PROGRAMS,
+        Needs::Packages => &PACKAGE_PROGRAMS,
         Needs::Tests => &TEST_PROGRAMS,
         Needs::Build | Needs::Namespaces => &[],
     };

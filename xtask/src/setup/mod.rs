@@ -10,6 +10,7 @@ use crate::workspace::Workspace;
 mod bpf_linker;
 pub mod debian;
 mod host_packages;
+mod packagers;
 mod rust_src;
 mod unpacked;
 
@@ -24,6 +25,8 @@ pub enum Needs {
     Tests,
     /// Also to boot other kernels.
     KernelMatrix,
+    /// Also to make packages and try them.
+    Packages,
 }
 
 /// `cargo xtask setup`: everything.
@@ -38,6 +41,9 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         unpacked::ensure(workspace)?;
+    }
+    if needs == Needs::Packages {
+        packagers::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)
