@@ -28,7 +28,10 @@ const STATUS: [(&str, &str); 4] = [
 pub(super) fn completions(options: &CompletionsOptions) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Cli::command(), NAME, &mut script);
-    print(&String::from_utf8(script).map_err(anyhow::Error::from)?)
+    let script = String::from_utf8(script).map_err(anyhow::Error::from)?;
+    // For bash, clap_complete takes the hyphen of the name for the end of a command where it lists
+    // options, not where it looks them up: no option would be completed.
+    print(&script.replace("edge__subcmd__filter", "edge__filter"))
 }
 
 /// One page for the program, one for each of its commands, one for the configuration; named as

@@ -24,8 +24,17 @@ case $package in
         purge() { rpm --root "$root" --erase edge-filter; }
         ;;
 esac
-# All but the books of the package managers themselves.
+# All but the books of the package managers themselves. rpm leaves folders that others may share:
+# of folders, those of this name.
 files() {
+    case $package in
+        *.rpm) all_files | while read -r path; do
+            if [ ! -d "$root$path" ] || [ "${path#*edge-filter}" != "$path" ]; then echo "$path"; fi
+        done ;;
+        *) all_files ;;
+    esac
+}
+all_files() {
     inside find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /var/lib/dpkg \
         -o -path /var/lib/rpm -o -path /usr/lib/sysimage -o -path /root/.rpmdb \
         -o -path /var/log -o -path /var/cache \) -prune -o -print | sort
