@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod bpf_object;
 mod build;
 mod check;
@@ -40,6 +41,8 @@ enum Task {
     KernelMatrix(kernel_matrix::Options),
     /// The loaded program against the oracle, random policies and packets by the million (as root)
     Differential(differential::Options),
+    /// Costs beside the peers: a packet, real packets, a reload, HTTP (as root; installs the peers)
+    Bench(bench::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Make packages, tarball, bill of materials and checksums in target/dist
@@ -70,6 +73,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Dist(options) => dist::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),

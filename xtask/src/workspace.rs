@@ -76,9 +76,24 @@ impl Workspace {
         self.target.join("debug/edge-filter-next-abi")
     }
 
-    /// A package of Debian, unpacked. Tests find it by this path, as they do the objects.
-    pub fn unpacked(&self, package: &str) -> PathBuf {
-        self.root.join("target/tools").join(package)
+    /// Debian's fail2ban, unpacked. Its test finds it by this path, as it does the objects.
+    pub fn fail2ban(&self) -> PathBuf {
+        self.root.join("target/tools/fail2ban")
+    }
+
+    /// Debian's Prometheus, unpacked: the same.
+    pub fn prometheus(&self) -> PathBuf {
+        self.root.join("target/tools/prometheus")
+    }
+
+    /// Debian's nginx, unpacked.
+    pub fn unpacked_nginx(&self) -> PathBuf {
+        self.target.join("tools/nginx")
+    }
+
+    /// The server of the bench.
+    pub fn nginx(&self) -> PathBuf {
+        self.unpacked_nginx().join("usr/sbin/nginx")
     }
 
     /// The `edge-filter` binary of the release build.

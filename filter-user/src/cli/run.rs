@@ -48,14 +48,3 @@ impl LogLevel {
         self as u8 + 1
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::LogLevel;
-
-    #[test]
-    fn levels_count_as_the_packet_program_does() {
-        assert_eq!(LogLevel::Error.number(), 1);
-        assert_eq!(LogLevel::Trace.number(), 5);
-    }
-}

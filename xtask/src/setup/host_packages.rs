@@ -17,10 +17,12 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("tmux", "tmux"),
 ];
 
-/// The same for the pages and completions that packages bring.
-const TEST_PROGRAMS: [(&str, &str); 4] = [
+/// The same for tests alone: a browser for the status page, 414 MB in some 15 seconds; and what reads
+/// the manual pages and completions of packages.
+const TEST_PROGRAMS: [(&str, &str); 5] = [
+    ("chromium", "chromium"),
     ("mandoc", "mandoc"),
-    ("groff", "groff"),
+    ("groff", "groff-base"),
     ("zsh", "zsh"),
     ("fish", "fish"),
 ];
@@ -33,6 +35,16 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("strip", "binutils"),
 ];
 
+/// What edge-filter is measured beside, and with. None of them starts anything by being installed.
+const BENCH_PROGRAMS: [(&str, &str); 6] = [
+    ("xdp-filter", "xdp-tools"),
+    ("nft", "nftables"),
+    ("ipset", "ipset"),
+    ("iptables", "iptables"),
+    ("ethtool", "ethtool"),
+    ("wrk", "wrk"),
+];
+
 /// The same for packages and what tries them.
 const PACKAGE_PROGRAMS: [(&str, &str); 4] = [
     ("debootstrap", "debootstrap"),
@@ -43,15 +55,16 @@ const PACKAGE_PROGRAMS: [(&str, &str); 4] = [
 
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
-    let further: &[_] = match needs {
+    let more: &[_] = match needs {
         Needs::KernelMatrix => &GUEST_PROGRAMS,
+        Needs::Bench => &BENCH_PROGRAMS,
         Needs::Packages => &PACKAGE_PROGRAMS,
         Needs::Tests => &TEST_PROGRAMS,
         Needs::Build | Needs::Namespaces => &[],
     };
     let missing: Vec<&str> = PROGRAMS
         .iter()
-        .chain(further)
+        .chain(more)
         .filter(|(program, _)| !command::is_on_path(program))
         .map(|(_, package)| *package)
         .collect();

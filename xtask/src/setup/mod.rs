@@ -25,6 +25,8 @@ pub enum Needs {
     Tests,
     /// Also to boot other kernels.
     KernelMatrix,
+    /// Also to measure beside the peers: only the bench installs those.
+    Bench,
     /// Also to make packages and try them.
     Packages,
 }
@@ -40,7 +42,11 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
         host_packages::ensure(needs)?;
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
-        unpacked::ensure(workspace)?;
+        unpacked::fail2ban(workspace)?;
+        unpacked::prometheus(workspace)?;
+    }
+    if needs == Needs::Bench {
+        unpacked::nginx(workspace)?;
     }
     if needs == Needs::Packages {
         packagers::ensure(workspace)?;

@@ -1,11 +1,7 @@
-//! Debian's packages of which tests run a program, and what is shipped for it: the action for
-//! fail2ban, the alert rules and the dashboard for Prometheus.
-//!
-//! Unpacked, not installed: these packages would start services, and one changes the host's
-//! firewall.
+//! Debian's packages that are unpacked, not installed: installing them would start a service.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,35 +9,69 @@ use anyhow::{Context, Result, bail};
 use crate::command::{self, say};
 use crate::workspace::Workspace;
 
-/// Package, and the program of it that tests run.
-const PACKAGES: [(&str, &str); 2] = [
-    ("fail2ban", "usr/bin/fail2ban-server"),
-    ("prometheus", "usr/bin/promtool"),
-];
-
-/// Unpacks each into its folder of `target/tools`, where tests look, unless it is there.
-pub fn ensure(workspace: &Workspace) -> Result<()> {
-    for (package, program) in PACKAGES {
-        let place = workspace.unpacked(package);
-        if place.join(program).is_file() {
-            continue;
-        }
-        say(&format!(
-            "unpacking Debian's {package} into {}",
-            place.display()
-        ));
-        unpack(package, program, &place).with_context(|| {
-            format!(
-                "no {package} for its test; unpack Debian's package by hand: apt-get download \
-                 {package} && dpkg-deb -x {package}_*.deb {}",
-                place.display()
-            )
-        })?;
-    }
-    Ok(())
+/// A package, and where its parts go.
+struct Unpacked {
+    name: &'static str,
+    /// Without it the place is not complete.
+    program: &'static str,
+    place: PathBuf,
 }
 
-fn unpack(package: &str, program: &str, place: &Path) -> Result<()> {
+/// fail2ban, for the test of the action file that this project ships: where that test looks.
+pub fn fail2ban(workspace: &Workspace) -> Result<()> {
+    ensure(&Unpacked {
+        name: "fail2ban",
+        program: "usr/bin/fail2ban-server",
+        place: workspace.fail2ban(),
+    })
+}
+
+/// Prometheus, for the tests of the alert rules and the dashboard that this project ships.
+pub fn prometheus(workspace: &Workspace) -> Result<()> {
+    ensure(&Unpacked {
+        name: "prometheus",
+        program: "usr/bin/promtool",
+        place: workspace.prometheus(),
+    })
+}
+
+/// nginx, the server of the bench.
+pub fn nginx(workspace: &Workspace) -> Result<()> {
+    ensure(&Unpacked {
+        name: "nginx",
+        program: "usr/sbin/nginx",
+        place: workspace.unpacked_nginx(),
+    })
+}
+
+fn ensure(package: &Unpacked) -> Result<()> {
+    let Unpacked {
+        name,
+        program,
+        place,
+    } = package;
+    if place.join(program).is_file() {
+        return Ok(());
+    }
+    say(&format!(
+        "unpacking Debian's {name} into {}",
+        place.display()
+    ));
+    unpack(package).with_context(|| {
+        format!(
+            "no {name}; unpack Debian's package by hand: apt-get download {name} && dpkg-deb -x \
+             {name}_*.deb {}",
+            place.display()
+        )
+    })
+}
+
+fn unpack(package: &Unpacked) -> Result<()> {
+    let Unpacked {
+        name,
+        program,
+        place,
+    } = package;
     for program in ["apt-get", "dpkg-deb"] {
         if !command::is_on_path(program) {
             bail!("this host has no {program}");
@@ -55,7 +85,7 @@ fn unpack(package: &str, program: &str, place: &Path) -> Result<()> {
         .with_context(|| format!("cannot write to {}", parent.display()))?;
     let download = || {
         let mut apt = Command::new("apt-get");
-        apt.args(["--quiet=2", "download", package]);
+        apt.args(["--quiet=2", "download", name]);
         command::output(apt.current_dir(staging.path())).map(drop)
     };
     // Fresh machines have no package lists yet.
@@ -63,13 +93,18 @@ fn unpack(package: &str, program: &str, place: &Path) -> Result<()> {
         command::output(Command::new("apt-get").args(["--quiet=2", "update"]))?;
         download()
     })?;
-    let file = fs::read_dir(staging.path())
+    let package = fs::read_dir(staging.path())
         .with_context(|| format!("cannot read {}", staging.path().display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get download left no {package}*.deb"))?;
+        .with_context(|| format!("apt-get download left no {name}*.deb"))?;
     let unpacked = staging.path().join("unpacked");
-    command::output(Command::new("dpkg-deb").arg("-x").arg(file).arg(&unpacked))?;
+    command::output(
+        Command::new("dpkg-deb")
+            .arg("-x")
+            .arg(package)
+            .arg(&unpacked),
+    )?;
     if !unpacked.join(program).is_file() {
         bail!("the package has no {program}");
     }
