@@ -12,6 +12,7 @@ mod check;
 mod command;
 mod demo;
 mod differential;
+mod dist;
 mod environment;
 mod fuzz;
 mod kernel_matrix;
@@ -47,6 +48,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
+    /// Make packages, tarball, bill of materials and checksums in target/dist
+    Dist(dist::Options),
     /// Show the filter at work between two network namespaces (as root)
     Demo,
 }
@@ -76,6 +79,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Check => check::run(&workspace),
+        Task::Dist(options) => dist::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
     }
 }

@@ -17,8 +17,15 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("tmux", "tmux"),
 ];
 
-/// The same for tests alone: a browser for the status page, 414 MB in some 15 seconds.
-const TEST_PROGRAMS: [(&str, &str); 1] = [("chromium", "chromium")];
+/// The same for tests alone: a browser for the status page, 414 MB in some 15 seconds; and what reads
+/// the manual pages and completions of packages.
+const TEST_PROGRAMS: [(&str, &str); 5] = [
+    ("chromium", "chromium"),
+    ("mandoc", "mandoc"),
+    ("groff", "groff-base"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+];
 
 /// The same for booting other kernels.
 const GUEST_PROGRAMS: [(&str, &str); 4] = [
@@ -38,6 +45,14 @@ const BENCH_PROGRAMS: [(&str, &str); 3] = [
 /// To compile libFuzzer.
 const FUZZING_PROGRAMS: [(&str, &str); 1] = [("c++", "g++")];
 
+/// To make packages and try them.
+const PACKAGE_PROGRAMS: [(&str, &str); 4] = [
+    ("debootstrap", "debootstrap"),
+    ("rpm", "rpm"),
+    ("strip", "binutils"),
+    ("gzip", "gzip"),
+];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
     let (namespaces, more): (&[_], &[_]) = match needs {
@@ -47,6 +62,7 @@ pub fn ensure(needs: Needs) -> Result<()> {
         Needs::Tests => (&PROGRAMS, &TEST_PROGRAMS),
         Needs::KernelMatrix => (&PROGRAMS, &GUEST_PROGRAMS),
         Needs::Bench => (&PROGRAMS, &BENCH_PROGRAMS),
+        Needs::Packages => (&PROGRAMS, &PACKAGE_PROGRAMS),
     };
     let missing: Vec<&str> = namespaces
         .iter()

@@ -11,6 +11,7 @@ mod bpf_linker;
 mod cargo_fuzz;
 pub mod debian;
 mod host_packages;
+mod packagers;
 mod rust_src;
 mod unpacked;
 
@@ -29,6 +30,8 @@ pub enum Needs {
     Bench,
     /// To compile the packet program, and fuzz targets.
     Fuzzing,
+    /// Also to make packages and try them.
+    Packages,
 }
 
 /// `cargo xtask setup`: everything.
@@ -46,6 +49,10 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         unpacked::fail2ban(workspace)?;
+        unpacked::prometheus(workspace)?;
+    }
+    if needs == Needs::Packages {
+        packagers::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)
