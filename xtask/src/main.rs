@@ -5,13 +5,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod bpf_object;
 mod build;
 mod check;
 mod command;
 mod demo;
 mod differential;
+mod dist;
 mod environment;
+mod fuzz;
 mod kernel_matrix;
 mod setup;
 mod test;
@@ -39,8 +42,14 @@ enum Task {
     KernelMatrix(kernel_matrix::Options),
     /// The loaded program against the oracle, random policies and packets by the million (as root)
     Differential(differential::Options),
+    /// Costs beside the peers: a packet, a reload (as root; installs the peers)
+    Bench(bench::Options),
+    /// Hostile bytes, by the million, through everything that reads any
+    Fuzz(fuzz::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
+    /// Make packages, tarball, bill of materials and checksums in target/dist
+    Dist(dist::Options),
     /// Show the filter at work between two network namespaces (as root)
     Demo,
 }
@@ -67,7 +76,10 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
+        Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Check => check::run(&workspace),
+        Task::Dist(options) => dist::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
     }
 }

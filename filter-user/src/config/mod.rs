@@ -12,6 +12,7 @@ mod host;
 mod keys;
 mod list_file;
 mod lists;
+mod manual;
 mod names;
 mod overrides;
 mod places;
@@ -32,6 +33,7 @@ mod warnings;
 pub use diagnostic::{Diagnostic, Errors, Place, Severity};
 pub use files::{ReadFile, SourceFile, read_bounded};
 pub use host::HostFacts;
+pub use manual::manual;
 pub use places::{At, Key, Mention, Places, Set};
 pub(crate) use ports::parse_ports;
 pub(crate) use protocols::parse_protocol;
@@ -65,6 +67,12 @@ impl Loaded {
 /// Reads, parses and validates the configuration at `path` with the lists that it names.
 pub fn load(path: &Path, host: &HostFacts) -> Result<Loaded, Errors> {
     let bytes = files::read_config(path).map_err(|error| Errors::unreadable(path, &error))?;
+    load_from(path, &bytes, &read_bounded, host)
+}
+
+/// As `load`, of a regular file alone: for the daemon, which a pipe would hold up.
+pub fn load_regular(path: &Path, host: &HostFacts) -> Result<Loaded, Errors> {
+    let bytes = read_bounded(path).map_err(|error| Errors::unreadable(path, &error))?;
     load_from(path, &bytes, &read_bounded, host)
 }
 

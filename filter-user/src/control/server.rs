@@ -9,13 +9,17 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 /// For a caller to say its request, or to take its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Of a request of somebody who may not: what it says does not matter.
+const MAX_REFUSED_BYTES: usize = 4096;
 /// Callers at once; the others wait.
 const CALLERS: usize = 16;
 
@@ -106,14 +110,36 @@ async fn converse(
     journal: &Journal,
 ) -> io::Result<()> {
     let caller = stream.peer_cred()?.uid();
+    let (input, output) = stream.into_split();
+    answer(input, output, caller, &requests, journal).await
+}
+
+/// Answers a user, request by request, until nothing more comes in. Needs a tokio runtime.
+///
+/// # Errors
+/// The caller is gone, or was too slow.
+pub async fn answer<I, O>(
+    input: I,
+    mut output: O,
+    caller: u32,
+    requests: &mpsc::Sender<Asked>,
+    journal: &Journal,
+) -> io::Result<()>
+where
+    I: AsyncRead + Unpin,
+    O: AsyncWrite + Unpin,
+{
     let is_allowed = caller == 0 || caller == rustix::process::geteuid().as_raw();
-    let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
+    let limit = match is_allowed {
+        true => MAX_REQUEST_BYTES,
+        false => MAX_REFUSED_BYTES,
+    };
     loop {
-        let line = match in_time(read_line(&mut input)).await? {
+        let line = match in_time(read_line(&mut input, limit)).await? {
             Line::End => return Ok(()),
             Line::TooLong => {
-                let message = format!("a request has at most {MAX_REQUEST_BYTES} bytes");
+                let message = format!("a request has at most {limit} bytes");
                 let answer = Answer::Refused(Refusal::new(RefusalKind::Request, message));
                 return in_time(write(&mut output, &answer)).await;
             }
@@ -128,9 +154,12 @@ async fn converse(
             Ok(Request::Events { follow }) => {
                 return events::stream(journal, follow, &mut input, &mut output).await;
             }
-            Ok(request) => ask_daemon(request, &requests).await,
+            Ok(request) => ask_daemon(request, requests).await,
         };
         in_time(write(&mut output, &answer)).await?;
+        if !is_allowed {
+            return Ok(());
+        }
     }
 }
 
@@ -149,10 +178,7 @@ async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> 
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
 }
 
-async fn write(
-    output: &mut (impl tokio::io::AsyncWrite + Unpin),
-    answer: &Answer,
-) -> io::Result<()> {
+async fn write(output: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     output.write_all(&line).await
@@ -164,14 +190,17 @@ enum Line {
     End,
 }
 
-async fn read_line(input: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::Result<Line> {
+async fn read_line(
+    input: &mut (impl tokio::io::AsyncBufRead + Unpin),
+    limit: usize,
+) -> io::Result<Line> {
     let mut line = Vec::new();
-    let mut bounded = input.take(MAX_REQUEST_BYTES as u64 + 1);
+    let mut bounded = input.take(limit as u64 + 1);
     bounded.read_until(b'\n', &mut line).await?;
     Ok(match line.last() {
         None => Line::End,
         Some(b'\n') => Line::Whole(line),
-        Some(_) if line.len() > MAX_REQUEST_BYTES => Line::TooLong,
+        Some(_) if line.len() > limit => Line::TooLong,
         // The caller closed its end behind the request.
         Some(_) => Line::Whole(line),
     })

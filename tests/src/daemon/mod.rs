@@ -6,6 +6,7 @@ mod follower;
 mod host;
 mod metrics;
 mod process;
+mod prometheus;
 mod strace;
 mod terminal;
 
@@ -14,5 +15,6 @@ pub use follower::Follower;
 pub use host::{Host, METRICS, binary, get, next_binary, object};
 pub use metrics::{Metrics, Sample};
 pub use process::Daemon;
+pub use prometheus::{JOB, Prometheus, shipped, tool};
 pub use strace::Strace;
 pub use terminal::Terminal;

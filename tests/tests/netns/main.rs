@@ -6,6 +6,7 @@ mod apply;
 mod bans;
 mod boot;
 mod bypass;
+mod dashboard;
 mod doctor;
 mod events;
 mod explain;

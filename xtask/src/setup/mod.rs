@@ -8,10 +8,12 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 
 mod bpf_linker;
+mod cargo_fuzz;
 pub mod debian;
-mod fail2ban;
 mod host_packages;
+mod packagers;
 mod rust_src;
+mod unpacked;
 
 /// What a task needs besides the toolchain.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,12 @@ pub enum Needs {
     Tests,
     /// Also to boot other kernels.
     KernelMatrix,
+    /// Also to measure beside the peers: only the bench installs those.
+    Bench,
+    /// To compile the packet program, and fuzz targets.
+    Fuzzing,
+    /// Also to make packages and try them.
+    Packages,
 }
 
 /// `cargo xtask setup`: everything.
@@ -36,8 +44,15 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs != Needs::Build {
         host_packages::ensure(needs)?;
     }
+    if needs == Needs::Fuzzing {
+        cargo_fuzz::ensure(workspace)?;
+    }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
-        fail2ban::ensure(workspace)?;
+        unpacked::fail2ban(workspace)?;
+        unpacked::prometheus(workspace)?;
+    }
+    if needs == Needs::Packages {
+        packagers::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)
