@@ -2,7 +2,7 @@
 //! tables that hold anything, where nothing may panic.
 //!
 //! Input: number of the policy, ways, then packets, each behind the time that it comes later and
-//! its length. Under damaged tables the damage comes first (see [`super::packets::Damage`]).
+//! its length. Under damaged tables the damage comes first (see `Damage`).
 
 use super::Bytes;
 use crate::differential::{AGES_NS, Run, STEP_NS, verdict};
