@@ -34,14 +34,9 @@ pub fn make(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
                 .with_context(|| format!("cannot write {}", to.display()))
         });
     // The tool writes one into the folder of each member of the workspace.
-    for member in [
-        "filter-common",
-        "filter-ebpf",
-        "filter-user",
-        "tests",
-        "xtask",
-    ] {
-        let _ = fs::remove_file(workspace.root().join(member).join(&file));
+    for member in members(workspace)? {
+        // Where it failed there is none.
+        let _ = fs::remove_file(member.with_file_name(&file));
     }
     moved?;
     let text = fs::read_to_string(&to).with_context(|| format!("cannot read {}", to.display()))?;
@@ -59,4 +54,16 @@ pub fn make(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
         );
     }
     Ok(to)
+}
+
+/// Their `Cargo.toml`s.
+fn members(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let mut metadata = command::cargo(workspace.root());
+    let text = command::output(metadata.args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: Value = serde_json::from_str(&text).context("cargo metadata is no JSON")?;
+    let packages = metadata["packages"].as_array();
+    let paths = packages.into_iter().flatten();
+    Ok(paths
+        .filter_map(|package| Some(package["manifest_path"].as_str()?.into()))
+        .collect())
 }
