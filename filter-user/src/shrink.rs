@@ -5,7 +5,6 @@
 use crate::config::policy::{Policy, PrefixList};
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt;
-use std::net::IpAddr;
 
 /// A list that lost more than it may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,45 +51,38 @@ pub fn shrunk(before: &Policy, after: &Policy) -> Vec<Shrunk> {
 }
 
 fn lost(before: &PrefixList, after: &PrefixList) -> usize {
-    let range4 = |net: &Ipv4Net| (net.network().into(), net.broadcast().into());
-    let range6 = |net: &Ipv6Net| (net.network().into(), net.broadcast().into());
-    let v4 = uncovered(
-        before.v4.iter().map(range4),
-        after.v4.iter().map(range4).collect(),
-    );
-    let v6 = uncovered(
-        before.v6.iter().map(range6),
-        after.v6.iter().map(range6).collect(),
-    );
+    let range4 = |net: &Ipv4Net| (net.network().to_bits(), net.broadcast().to_bits());
+    let range6 = |net: &Ipv6Net| (net.network().to_bits(), net.broadcast().to_bits());
+    let v4 = uncovered(&before.v4, &after.v4, range4, |end| end.checked_add(1));
+    let v6 = uncovered(&before.v6, &after.v6, range6, |end| end.checked_add(1));
     v4 + v6
 }
 
 /// How many ranges no longer lie within the union of others.
-fn uncovered(
-    ranges: impl Iterator<Item = (IpAddr, IpAddr)>,
-    mut others: Vec<(IpAddr, IpAddr)>,
+fn uncovered<Net: PartialEq, Address: Copy + Ord>(
+    before: &[Net],
+    after: &[Net],
+    range: impl Fn(&Net) -> (Address, Address),
+    next: impl Fn(Address) -> Option<Address>,
 ) -> usize {
-    others.sort_unstable();
-    let mut union: Vec<(u128, u128)> = Vec::new();
-    for (first, last) in others.iter().map(|(a, b)| (number(a), number(b))) {
+    if before == after {
+        return 0;
+    }
+    let mut ranges: Vec<_> = after.iter().map(&range).collect();
+    ranges.sort_unstable();
+    let mut union: Vec<(Address, Address)> = Vec::with_capacity(ranges.len());
+    for (first, last) in ranges {
         match union.last_mut() {
-            Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+            Some((_, end)) if next(*end).is_none_or(|next| first <= next) => *end = last.max(*end),
             _ => union.push((first, last)),
         }
     }
-    let is_covered = |(first, last): (IpAddr, IpAddr)| {
-        let (first, last) = (number(&first), number(&last));
+    let is_covered = |net: &&Net| {
+        let (first, last) = range(net);
         let after = union.partition_point(|(start, _)| *start <= first);
         after > 0 && last <= union[after - 1].1
     };
-    ranges.filter(|range| !is_covered(*range)).count()
-}
-
-fn number(address: &IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
-    }
+    before.len() - before.iter().filter(is_covered).count()
 }
 
 #[cfg(test)]

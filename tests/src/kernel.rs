@@ -345,7 +345,7 @@ impl Tested {
         Ok((
             self.kernel.counters.read()?,
             [note(Note::SourceEvicted)?, note(Note::RateContended)?],
-            [cells(Kind::Connection), cells(Kind::Packet)],
+            [cells(Kind::Connection)?, cells(Kind::Packet)?],
         ))
     }
 

@@ -55,7 +55,8 @@ pub fn next_abi(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn objects(workspace: &Workspace) -> Result<()> {
+/// Builds the packet programs; `setup` has been done.
+pub fn objects(workspace: &Workspace) -> Result<()> {
     Variant::BUILT
         .into_iter()
         .try_for_each(|variant| bpf_object::build(workspace, variant))

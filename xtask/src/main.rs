@@ -17,6 +17,7 @@ mod environment;
 mod fuzz;
 mod kernel_matrix;
 mod setup;
+mod sizes;
 mod test;
 mod workspace;
 
@@ -44,6 +45,8 @@ enum Task {
     Differential(differential::Options),
     /// Costs beside the peers: a packet, a reload (as root; installs the peers)
     Bench(bench::Options),
+    /// Write down what the packet programs weigh on this kernel; a test compares (as root)
+    Sizes,
     /// Hostile bytes, by the million, through everything that reads any
     Fuzz(fuzz::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
@@ -77,6 +80,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Sizes => sizes::run(&workspace),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Dist(options) => dist::run(&workspace, &options),

@@ -107,9 +107,12 @@ impl Lists {
                 return false;
             }
         };
-        let mut parsed = list_file::parse(&text);
-        list.v4.append(&mut parsed.v4);
-        list.v6.append(&mut parsed.v6);
+        let parsed = list_file::parse(&text);
+        // Kept while the policy is in force: no more of it than is used.
+        list.v4.extend_from_slice(&parsed.v4);
+        list.v4.shrink_to_fit();
+        list.v6.extend_from_slice(&parsed.v6);
+        list.v6.shrink_to_fit();
         let clean = parsed.findings.is_empty();
         let resolved = parsed.findings.into_iter().map(|f| f.resolve(path, &text));
         self.errors.extend(resolved);

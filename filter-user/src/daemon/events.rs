@@ -3,10 +3,12 @@
 use super::Daemon;
 use super::apply::Terms;
 use super::prepare::Candidate;
+use super::start::OBJECT;
 use crate::config::HostFacts;
 use crate::control::{Answer, Asked, Refusal, RefusalKind, Request};
+use crate::kernel::memory;
 use crate::kernel::netlink::{self, Changes};
-use crate::watch::{Fingerprint, Step};
+use crate::watch::{Fingerprint, Step, Watcher};
 use anyhow::Context as _;
 use filter_common::gcra::Kind;
 use sd_notify::NotifyState;
@@ -52,9 +54,14 @@ impl Daemon {
                 return Ok(());
             }
             let now = Instant::now();
-            let step = self.schedule.step(now, || Fingerprint::take(&self.files));
+            let step = self
+                .schedule
+                .step(now, self.has_moved_in(), || Fingerprint::take(&self.files));
             let wake = match step {
                 Step::Reload => {
+                    if let Some(watcher) = &self.watcher {
+                        watcher.forget_moves();
+                    }
                     self.reload().await;
                     continue;
                 }
@@ -113,6 +120,12 @@ impl Daemon {
             let why = self.pending_words();
             tracing::warn!("reload DEFERRED: {why}");
         }
+    }
+
+    /// Whether what changed last was moved to its place, and so was finished before.
+    fn has_moved_in(&self) -> bool {
+        let watcher = self.watcher.as_ref();
+        watcher.is_some_and(Watcher::has_moved_in)
     }
 
     fn look_at_files(&mut self) {
@@ -194,6 +207,8 @@ impl Daemon {
             );
         }
         self.ready_until = None;
+        memory::forget(OBJECT);
+        memory::give_back();
         let generation = self.kernel.state.active().generation();
         tracing::info!(generation, "ready");
         let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -215,9 +230,15 @@ impl Daemon {
     fn sweep(&self) {
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let connections = shared.pins.sources.sweep(Kind::Connection);
-            let packets = shared.pins.sources.sweep(Kind::Packet);
-            tracing::debug!(connections, packets, "swept the tables of sources");
+            for kind in [Kind::Connection, Kind::Packet] {
+                match shared.pins.sources.sweep(kind) {
+                    Ok(cleared) => tracing::debug!(?kind, cleared, "swept a table of sources"),
+                    Err(error) => {
+                        let error = anyhow::Error::from(error);
+                        tracing::error!("a table of sources is not swept: {error:#}");
+                    }
+                }
+            }
         });
     }
 

@@ -5,11 +5,12 @@ use super::prepare::{self, Prepared, Rejection};
 use super::shared::unix_now;
 use super::start::report_warnings;
 use crate::config::policy;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, SourceFile};
 use crate::control::Answer;
 use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::generations::Placement;
+use crate::kernel::memory;
 use crate::kernel::netlink::{self, Link};
 use crate::last_good::{self, Kept};
 use crate::report::LastReload;
@@ -47,6 +48,7 @@ impl Daemon {
                 Answer::Refused(rejection.refusal())
             }
         };
+        memory::give_back();
         self.watch();
         for waiting in self.waiting.drain(..) {
             // Who no longer waits does not mind.
@@ -107,15 +109,12 @@ impl Daemon {
         is_fallback: bool,
         links: &[Link],
     ) -> anyhow::Result<()> {
-        let loaded = self.place(prepared, placement, is_fallback, links)?;
+        let sources = self.place(prepared, placement, is_fallback, links)?;
         self.interfaces
             .detach_others(&mut self.kernel, &self.policy.interfaces);
         if !is_fallback
-            && let Err(error) = last_good::save(
-                Kept::LastGood,
-                &self.settings.state_directory,
-                &loaded.sources,
-            )
+            && let Err(error) =
+                last_good::save(Kept::LastGood, &self.settings.state_directory, &sources)
         {
             tracing::error!(%error, "the policy is in force, but not kept for the next start");
         }
@@ -124,13 +123,14 @@ impl Daemon {
     }
 
     /// From here on the kernel has its say. On an error the policy that was in force still is.
+    /// Returns the files that the policy was made of.
     pub(super) fn place(
         &mut self,
         prepared: Prepared,
         placement: Placement,
         is_fallback: bool,
         links: &[Link],
-    ) -> anyhow::Result<Loaded> {
+    ) -> anyhow::Result<Vec<SourceFile>> {
         let Prepared {
             loaded,
             generation,
@@ -170,11 +170,16 @@ impl Daemon {
         }
         self.sync_exceptions();
         self.slots = ids.interfaces;
-        self.policy = Arc::new(loaded.policy.clone());
+        // The tables are the kernel's now, and what they were made in is not kept beside them.
+        drop(generation);
+        let Loaded {
+            policy, sources, ..
+        } = loaded;
+        self.policy = Arc::new(policy);
         self.take_links()?;
         self.sync(links);
         self.write_down();
-        Ok(loaded)
+        Ok(sources)
     }
 
     /// Attaches what is to be attached, and shows what came of it.

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// The packet program, built by `cargo xtask build`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EDGE_FILTER_OBJECT"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("EDGE_FILTER_OBJECT"));
 /// For configured interfaces to appear before systemd is told to go on: a NIC's driver takes
 /// seconds at boot; much longer, and a host without that interface would not boot.
 const INTERFACE_WAIT: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ pub mod features;
 pub mod generations;
 mod link;
 pub mod load;
+pub mod memory;
 pub mod netdev;
 pub mod netlink;
 pub mod pins;

@@ -8,7 +8,7 @@ use filter_common::sources::Seed;
 use filter_common::state::{Active, INTERFACE_ENTRIES, State};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::mem::offset_of;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +31,15 @@ impl Words {
             .info()
             .map_err(|source| KernelError::map(name, "asking its size", source))?;
         let length = info.value_size() as usize / 8 * info.max_entries() as usize;
+        Self::of(name, map.fd().as_fd(), length)
+    }
+
+    /// The same where the number of words is known.
+    pub(super) fn of(
+        name: &'static str,
+        map: BorrowedFd<'_>,
+        length: usize,
+    ) -> Result<Self, KernelError> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let bytes = (length * 8).next_multiple_of(4096);
         // SAFETY: no address is asked for, so nothing that exists is touched.
@@ -40,7 +49,7 @@ impl Words {
                 bytes,
                 protection,
                 MapFlags::SHARED,
-                map.fd().as_fd(),
+                map,
                 0,
             )
         }

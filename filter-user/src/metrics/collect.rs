@@ -81,8 +81,8 @@ pub fn collect(shared: &Shared, links: &[Link]) -> Result<Vec<Family>, KernelErr
     }
 
     let sources = &pins.sources;
-    let tracked = sources.tracked(Kind::Connection);
-    let tracked = tracked.max(sources.tracked(Kind::Packet));
+    let tracked = sources.tracked(Kind::Connection)?;
+    let tracked = tracked.max(sources.tracked(Kind::Packet)?);
     let capacity = sources.capacity(Kind::Connection);
     scrape.add(&table::SOURCES_TRACKED, &[], tracked as u64);
     scrape.add(&table::SOURCES_CAPACITY, &[], capacity as u64);

@@ -248,6 +248,8 @@ impl Status {
             lists: current.map(|found| found.lists.clone()).unwrap_or_default(),
         });
         let capacity = pins.sources.capacity(Kind::Connection) as u64;
+        let tracked = |kind| pins.sources.tracked(kind).map(|sources| sources as u64);
+        let tracked = (tracked(Kind::Connection).ok()).zip(tracked(Kind::Packet).ok());
         let left = pins
             .state
             .bypass_until_seconds()
@@ -255,9 +257,9 @@ impl Status {
         Self {
             policy,
             interfaces: interfaces(pins, known),
-            sources: Some(SourcesStatus {
-                connections: pins.sources.tracked(Kind::Connection) as u64,
-                packets: pins.sources.tracked(Kind::Packet) as u64,
+            sources: tracked.map(|(connections, packets)| SourcesStatus {
+                connections,
+                packets,
                 capacity,
             }),
             exceptions: exceptions::count(pins)

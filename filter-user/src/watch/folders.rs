@@ -1,10 +1,12 @@
 //! Folders to watch for changes of files. Folders, not files: an editor moves a new file over the
 //! old one, config management swaps a link to a folder; the old file never hears of it.
 
+use notify::event::{EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// Links followed from one path; the kernel gives up at as many (path_resolution(7)).
@@ -15,6 +17,7 @@ pub struct Watcher {
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
     changed: Arc<Notify>,
+    has_moved_in: Arc<AtomicBool>,
 }
 
 impl Watcher {
@@ -24,17 +27,23 @@ impl Watcher {
     /// The system has no more watchers.
     pub fn new() -> notify::Result<Self> {
         let changed = Arc::new(Notify::new());
-        let tell = Arc::clone(&changed);
+        let has_moved_in = Arc::new(AtomicBool::new(false));
+        let (tell, moved_in) = (Arc::clone(&changed), Arc::clone(&has_moved_in));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let kind = event.map(|event| event.kind);
             // Reading a file is no change; without this a reload would cause the next.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
-                tell.notify_one();
+            if kind.as_ref().is_ok_and(EventKind::is_access) {
+                return;
             }
+            let is_move = matches!(kind, Ok(EventKind::Modify(ModifyKind::Name(_))));
+            moved_in.store(is_move, Ordering::Release);
+            tell.notify_one();
         })?;
         Ok(Self {
             watcher,
             watched: BTreeSet::new(),
             changed,
+            has_moved_in,
         })
     }
 
@@ -54,6 +63,17 @@ impl Watcher {
         }
         self.watched = wanted;
         failed
+    }
+
+    /// Whether the last change in the watched folders was a move. What is moved to its place was
+    /// finished before; what is written there may not be.
+    pub fn has_moved_in(&self) -> bool {
+        self.has_moved_in.load(Ordering::Acquire)
+    }
+
+    /// A reload begins: what was moved before it says nothing of what changes after it.
+    pub fn forget_moves(&self) {
+        self.has_moved_in.store(false, Ordering::Release);
     }
 
     /// To wait for changes while the watcher itself is borrowed elsewhere.

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// A file that has not changed for this long is taken for finished. Shorter, and half a list
 /// that is written in pieces would be loaded; longer, and operators wait.
 const SETTLED: Duration = Duration::from_millis(200);
+/// The same for a file that was moved to its place. Only others that are moved right after it are
+/// waited for, so that one reload takes them all.
+const MOVED: Duration = Duration::from_millis(20);
 /// Files that never rest are loaded all the same.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two reloads that nobody waits for.
@@ -69,8 +72,14 @@ impl Schedule {
         self.pending.is_some()
     }
 
-    /// What to do, while the files are in this state. [`Step::Reload`] is said once.
-    pub fn step(&mut self, now: Instant, files: impl FnOnce() -> Fingerprint) -> Step {
+    /// What to do, while the files are in this state. `has_moved_in`: what changed last was moved
+    /// to its place. [`Step::Reload`] is said once.
+    pub fn step(
+        &mut self,
+        now: Instant,
+        has_moved_in: bool,
+        files: impl FnOnce() -> Fingerprint,
+    ) -> Step {
         let Some(pending) = &mut self.pending else {
             return Step::Idle;
         };
@@ -79,7 +88,8 @@ impl Schedule {
             pending.seen = files;
             pending.unchanged_since = now;
         }
-        let settled = pending.unchanged_since + SETTLED;
+        let rest = if has_moved_in { MOVED } else { SETTLED };
+        let settled = pending.unchanged_since + rest;
         let settled = settled.min(pending.since + PATIENCE);
         let due = match self.last_reload {
             _ if pending.is_awaited => now,
@@ -111,13 +121,37 @@ mod tests {
     fn a_file_at_rest_is_loaded_after_a_moment_and_once() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
-        assert_eq!(schedule.step(start, || files(1)), Step::Idle);
+        assert_eq!(schedule.step(start, false, || files(1)), Step::Idle);
         schedule.request(start, files(1));
         schedule.request(ms(start, 10), files(1));
         let wait = Step::Wait(ms(start, 200));
-        assert_eq!(schedule.step(ms(start, 100), || files(1)), wait);
-        assert_eq!(schedule.step(ms(start, 200), || files(1)), Step::Reload);
-        assert_eq!(schedule.step(ms(start, 200), || files(1)), Step::Idle);
+        assert_eq!(schedule.step(ms(start, 100), false, || files(1)), wait);
+        assert_eq!(
+            schedule.step(ms(start, 200), false, || files(1)),
+            Step::Reload
+        );
+        assert_eq!(
+            schedule.step(ms(start, 200), false, || files(1)),
+            Step::Idle
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_moved_in_is_loaded_almost_at_once() {
+        let start = Instant::now();
+        let mut schedule = Schedule::default();
+        schedule.request(start, files(1));
+        let wait = Step::Wait(ms(start, 20));
+        assert_eq!(schedule.step(start, true, || files(1)), wait);
+        let wait = Step::Wait(ms(start, 30));
+        assert_eq!(schedule.step(ms(start, 10), true, || files(2)), wait);
+        // Somebody writes beside it.
+        let wait = Step::Wait(ms(start, 210));
+        assert_eq!(schedule.step(ms(start, 40), false, || files(2)), wait);
+        assert_eq!(
+            schedule.step(ms(start, 40), true, || files(2)),
+            Step::Reload
+        );
     }
 
     #[test]
@@ -128,9 +162,12 @@ mod tests {
         for n in 1..50 {
             let at = ms(start, n * 100);
             let wait = Step::Wait(ms(start, (n * 100 + 200).min(5000)));
-            assert_eq!(schedule.step(at, || files(n)), wait);
+            assert_eq!(schedule.step(at, false, || files(n)), wait);
         }
-        assert_eq!(schedule.step(ms(start, 5000), || files(99)), Step::Reload);
+        assert_eq!(
+            schedule.step(ms(start, 5000), false, || files(99)),
+            Step::Reload
+        );
     }
 
     #[test]
@@ -138,11 +175,17 @@ mod tests {
         let start = Instant::now();
         let mut schedule = Schedule::default();
         schedule.request(start, files(1));
-        assert_eq!(schedule.step(ms(start, 200), || files(1)), Step::Reload);
+        assert_eq!(
+            schedule.step(ms(start, 200), false, || files(1)),
+            Step::Reload
+        );
         schedule.request(ms(start, 300), files(2));
         let wait = Step::Wait(ms(start, 1200));
-        assert_eq!(schedule.step(ms(start, 700), || files(2)), wait);
-        assert_eq!(schedule.step(ms(start, 1200), || files(2)), Step::Reload);
+        assert_eq!(schedule.step(ms(start, 700), false, || files(2)), wait);
+        assert_eq!(
+            schedule.step(ms(start, 1200), false, || files(2)),
+            Step::Reload
+        );
     }
 
     #[test]
@@ -152,8 +195,11 @@ mod tests {
         for n in 0..3 {
             schedule.request(ms(start, n), files(n));
             schedule.demand(ms(start, n), files(n));
-            assert_eq!(schedule.step(ms(start, n), || files(n)), Step::Reload);
-            assert_eq!(schedule.step(ms(start, n), || files(n)), Step::Idle);
+            assert_eq!(
+                schedule.step(ms(start, n), false, || files(n)),
+                Step::Reload
+            );
+            assert_eq!(schedule.step(ms(start, n), false, || files(n)), Step::Idle);
         }
     }
 }

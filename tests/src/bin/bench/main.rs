@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 mod control;
@@ -45,6 +47,17 @@ struct Arguments {
     docs: Option<PathBuf>,
 }
 
+/// Unmounts on drop: a folder with a mount in it cannot be removed.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Err(error) = unmount(&self.0, UnmountFlags::DETACH) {
+            eprintln!("bench: cannot unmount {}: {error}", self.0.display());
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +82,8 @@ fn run() -> Result<()> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )?;
     mount("bpf", &pins, "bpf", MountFlags::empty(), None).context("bpffs")?;
+    // Dropped before the folder that it is mounted in.
+    let _mounted = Mounted(pins.clone());
     let bench = Bench {
         effort: arguments.effort,
         cpu: arguments.cpu,
