@@ -14,6 +14,7 @@ mod differential;
 mod environment;
 mod kernel_matrix;
 mod setup;
+mod soak;
 mod test;
 mod workspace;
 
@@ -39,6 +40,8 @@ enum Task {
     KernelMatrix(kernel_matrix::Options),
     /// The loaded program against the oracle, random policies and packets by the million (as root)
     Differential(differential::Options),
+    /// A reload every 100 ms for a minute, under a flood: nothing may be left of them (as root)
+    Soak,
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Show the filter at work between two network namespaces (as root)
@@ -67,6 +70,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
+        Task::Soak => soak::run(&workspace),
         Task::Check => check::run(&workspace),
         Task::Demo => demo::run(&workspace),
     }

@@ -32,12 +32,13 @@ fn give_up(kept: CapabilitySet) -> Result<(), Errno> {
     set_no_new_privs(true)?;
     clear_ambient_capability_set()?;
     let had = capabilities(None)?;
+    // It bounds what could be had again, not what there is: the least of all, at once.
     // Without SETPCAP the bound stays as whoever started it has set it: nothing can be gained by it,
     // since no program is started and none would get new privileges.
     if had.effective.contains(CapabilitySet::SETPCAP) {
         for number in 0..NUMBERS {
             let one = CapabilitySet::from_bits_retain(1 << number);
-            if kept.contains(one) {
+            if TO_RUN.contains(one) {
                 continue;
             }
             match remove_capability_from_bounding_set(one) {
