@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use aya::maps::loaded_maps;
+use aya::maps::{Array, Map, MapData, loaded_maps};
+use filter_common::state::SLOTS;
+use filter_user::kernel::pins::Folder;
 
-use super::Daemon;
+use super::{Daemon, Host};
 
 /// Taken from `/proc`, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +49,25 @@ impl Held {
             }
         }
         held
+    }
+
+    /// Numbers of the maps in the slots of a host's generations.
+    ///
+    /// # Panics
+    /// If nothing is pinned.
+    pub fn in_slots(host: &Host) -> BTreeSet<u32> {
+        let folder = Folder::new(&host.pin_path());
+        host.inside(|| {
+            let mut found = BTreeSet::new();
+            for name in ["FIXED", "PAGES"] {
+                let outer = MapData::from_pin(folder.map(name)).expect("it is pinned");
+                // As an array of what a look-up gives: the number of the map within.
+                let outer = Array::<_, u32>::try_from(Map::Array(outer)).expect("its kind");
+                let inner = |slot| outer.get(&slot, 0).expect("every slot holds one");
+                found.extend((0..SLOTS as u32).map(inner));
+            }
+            found
+        })
     }
 
     /// Which of these maps the kernel still has, whoever holds them.

@@ -15,10 +15,10 @@ pub fn gather(net: &Net, wire: Wire) {
         fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").expect("it is the namespace's own");
     });
     net.client
-        .ip("route add local 10.78.0.0/16 dev lo\n-6 route add local fd79::/16 dev lo\n");
+        .ip("route add local 10.78.0.0/16 dev lo\nroute add local fd79::/16 dev lo\n");
     let [v4, v6] = [false, true].map(|is_ipv6| wire.client(10, is_ipv6));
     net.server.ip(&format!(
-        "route add 10.78.0.0/16 via {v4}\n-6 route add fd79::/16 via {v6}\n"
+        "route add 10.78.0.0/16 via {v4}\nroute add fd79::/16 via {v6}\n"
     ));
 }
 

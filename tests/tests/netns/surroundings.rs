@@ -9,7 +9,7 @@ use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::Barrage;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use rustix::process::Signal;
 
 use crate::{PORT, WIRE, traffic};
@@ -189,16 +189,14 @@ fn a_read_only_state_directory_keeps_no_policy_from_taking_force_that_needs_noth
     let mut host = Host::new(&net.server);
     let state = host.path("state");
     fs::create_dir(&state).expect("the folder is ours");
-    let mount_state = || mount("tmpfs", &state, "tmpfs", MountFlags::empty(), None);
-    net.server.run(mount_state).expect("root may");
     host.write_config(ONE);
     host.start();
-    let remount = |flags| {
-        net.server
-            .run(|| mount_remount(&state, flags, ""))
-            .expect("root may")
+    // Another mount of the same folder: the one below has a file that is open for writing.
+    let close = || {
+        mount_bind(&state, &state)?;
+        mount_remount(&state, MountFlags::BIND | MountFlags::RDONLY, "")
     };
-    remount(MountFlags::RDONLY);
+    net.server.run(close).expect("root may");
 
     host.write_config(&ONE.replace("\"api\"", "\"www\""));
     let output = host.command(&["reload"]);
@@ -221,7 +219,8 @@ fn a_read_only_state_directory_keeps_no_policy_from_taking_force_that_needs_noth
         host.log()
     );
     filters(&net);
-    remount(MountFlags::empty());
+    let open = || unmount(&state, UnmountFlags::empty());
+    net.server.run(open).expect("root may");
     host.start();
     filters(&net);
 }
