@@ -1,4 +1,5 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
+pub mod built;
 pub mod daemon;
 pub mod differential;
 pub mod events;
