@@ -8,6 +8,7 @@ use crate::config::policy::Policy;
 use crate::state_directory::{self, StateError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "in-force.json";
@@ -35,6 +36,9 @@ pub struct InForce {
     pub table_bytes: u64,
     /// Unix time, seconds, since when each interface is attached.
     pub attached_since: BTreeMap<String, u64>,
+    /// Who read the metrics last, of other hosts: not banned by mistake.
+    #[serde(default)]
+    pub scraper: Option<IpAddr>,
 }
 
 /// A service.

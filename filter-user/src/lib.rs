@@ -23,6 +23,8 @@ pub mod locations;
 pub mod log;
 pub mod metrics;
 pub mod offline;
+pub mod page;
+pub mod panic;
 pub mod replay;
 pub mod report;
 pub mod shrink;

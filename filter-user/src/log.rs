@@ -7,12 +7,20 @@ use crate::config::policy::LogFormat;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
-/// Starts to log. `level` wins over `RUST_LOG`. Later calls change nothing.
-pub fn start(format: LogFormat, level: Option<LogLevel>) {
-    let filter = match level {
+/// Crate of the packet program: what its own lines go under.
+const KERNEL: &str = "edge_filter_xdp";
+
+/// Starts to log. `level` wins over `RUST_LOG`; `kernel` is for what the packet program says,
+/// whatever the others are. Later calls change nothing.
+pub fn start(format: LogFormat, level: Option<LogLevel>, kernel: Option<LogLevel>) {
+    let mut filter = match level {
         Some(level) => EnvFilter::new(level.as_str()),
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
     };
+    let kernel = kernel.map(|level| format!("{KERNEL}={}", level.as_str()));
+    if let Some(directive) = kernel.and_then(|text| text.parse().ok()) {
+        filter = filter.add_directive(directive);
+    }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

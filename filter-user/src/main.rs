@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use filter_user::{cli::Cli, commands};
+use filter_user::{cli::Cli, commands, panic};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    commands::run(&Cli::read())
+    panic::guarded(|| commands::run(&Cli::read()))
 }

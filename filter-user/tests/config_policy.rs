@@ -6,9 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 fn shipped(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../config")
-        .join(name)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config")).join(name)
 }
 
 fn parse_with(text: &str, list: &str) -> Loaded {
@@ -47,6 +45,8 @@ fn the_example_means_what_it_says() {
     let policy = Policy {
         daemon: Daemon {
             metrics_listen: "127.0.0.1:9477".parse().unwrap(),
+            status_page: StatusPage::Loopback,
+            status_page_hosts: Vec::new(),
             pin_path: "/sys/fs/bpf/edge-filter".into(),
             state_directory: "/var/lib/edge-filter".into(),
             control_socket: "/run/edge-filter/control.sock".into(),
@@ -78,7 +78,7 @@ fn the_example_means_what_it_says() {
                 v6: vec!["2001:db8:10::/48".parse().unwrap()],
                 file: None,
                 max_shrink_percent: 50,
-                line: 29,
+                line: 31,
             },
             PrefixList {
                 name: "partners".into(),
@@ -89,7 +89,7 @@ fn the_example_means_what_it_says() {
                 v6: vec!["2001:db8:20::/48".parse().unwrap()],
                 file: Some(shipped("partners.txt")),
                 max_shrink_percent: 50,
-                line: 32,
+                line: 34,
             },
             PrefixList {
                 name: "abusers".into(),
@@ -97,7 +97,7 @@ fn the_example_means_what_it_says() {
                 v6: vec![],
                 file: None,
                 max_shrink_percent: 50,
-                line: 37,
+                line: 39,
             },
         ],
         services: vec![
@@ -145,7 +145,7 @@ fn the_example_means_what_it_says() {
                         packets: None,
                     }],
                 }),
-                line: 41,
+                line: 43,
             },
             Service {
                 name: "dns".into(),
@@ -174,7 +174,7 @@ fn the_example_means_what_it_says() {
                     source_prefix_ipv6: 64,
                     overrides: vec![],
                 }),
-                line: 65,
+                line: 67,
             },
         ],
     };

@@ -6,8 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use filter_common::addr::Address;
 use filter_common::policy::UNKNOWN_INTERFACE;
 use filter_common::verdict::{Action, Outcome};
+use filter_ebpf::tables::Ends;
 use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::policy::Policy;
 use filter_user::offline::Host;
@@ -16,7 +18,7 @@ use crate::built;
 use crate::exceptions::{Exception, latest, worth};
 use crate::kernel::{Tested, anonymous};
 use crate::netns::raw::PacketSocket;
-use crate::oracle::{Context, Oracle, Verdict};
+use crate::oracle::{Context, Flow, Oracle, Verdict};
 use crate::random::Random;
 use crate::scenario;
 
@@ -35,6 +37,22 @@ fn numbered(exceptions: &[(IpAddr, u8, Option<usize>, u64)]) -> Vec<Exception> {
         (*address, *length, service.map(|at| at as u8), *expiry)
     };
     exceptions.iter().map(numbered).collect()
+}
+
+fn ends((source, source_port, destination, port): &Flow) -> Ends {
+    let address = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Address::V4(address.to_bits()),
+        IpAddr::V6(address) => Address::V6 {
+            upper: (address.to_bits() >> 64) as u64,
+            lower: address.to_bits() as u64,
+        },
+    };
+    Ends {
+        source: address(source),
+        destination: address(destination),
+        source_port: source_port.to_be(),
+        port: port.to_be(),
+    }
 }
 
 /// What the program said, in the oracle's words.
@@ -92,6 +110,13 @@ impl Run {
         numbered(&self.context.allows)
     }
 
+    /// With sockets of the host, of which a test run knows nothing.
+    #[must_use]
+    pub fn with_sockets(mut self) -> Self {
+        scenario::sockets(&mut self.random, &mut self.context);
+        self
+    }
+
     /// Slot of the interface that packets come in by.
     pub fn slot(&self) -> Option<u32> {
         self.context.interface.map(|at| at as u32)
@@ -105,6 +130,9 @@ impl Run {
         host.is_bypassed = self.context.is_bypassed;
         host.bans = latest(&self.bans(), false).into_iter().collect();
         host.allows = latest(&self.allows(), true).into_iter().collect();
+        host.tcp = self.context.tcp.iter().map(ends).collect();
+        host.udp_connected = self.context.udp.iter().map(ends).collect();
+        host.udp_unconnected = self.context.udp_ports.iter().map(|p| p.to_be()).collect();
         host
     }
 

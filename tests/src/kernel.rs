@@ -362,4 +362,14 @@ impl Tested {
             .verified_instruction_count()
             .context("this kernel does not tell")
     }
+
+    /// Bytes of a program after the verifier has left out what cannot be reached.
+    ///
+    /// # Errors
+    /// It was not loaded, or the kernel does not tell.
+    pub fn size(&mut self, program: &str) -> Result<u32> {
+        let program = self.kernel.ebpf().program(program).context("no program")?;
+        let info = program.info()?;
+        info.size_translated().context("this kernel does not tell")
+    }
 }

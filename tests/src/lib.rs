@@ -1,4 +1,5 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
+pub mod browser;
 pub mod built;
 pub mod daemon;
 pub mod differential;

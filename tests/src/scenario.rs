@@ -221,6 +221,26 @@ pub fn context(random: &mut Random, policy: &Policy) -> Context {
     context
 }
 
+/// Sockets of the host, where packets that answer go: what a kernel must be given, so not part of
+/// every context.
+pub fn sockets(random: &mut Random, context: &mut Context) {
+    for _ in 0..random.below(60) {
+        let (source, host) = match random.one_in(2) {
+            true => (IpAddr::V4(source4(random)), HOST[random.below(2)]),
+            false => (IpAddr::V6(source6(random)), HOST[2 + random.below(2)]),
+        };
+        let host = host.parse().expect("an address");
+        let flow = (source, 40_000, host, random.pick(&PORTS));
+        match random.one_in(2) {
+            true => context.tcp.push(flow),
+            false => context.udp.push(flow),
+        }
+    }
+    for _ in 0..random.below(3) {
+        context.udp_ports.push(random.pick(&PORTS));
+    }
+}
+
 /// A packet that opens a connection, or might, at one of the policy's services: the same few
 /// sources come again and again, so that rates bind.
 pub fn visit(random: &mut Random, policy: &Policy) -> Vec<u8> {

@@ -2,17 +2,23 @@
 
 use edge_filter_tests::differential::{AGES_NS, Run, Wire, by_test_run, by_wire, verdict};
 use edge_filter_tests::kernel::Tested;
-use edge_filter_tests::oracle::Oracle;
+use edge_filter_tests::oracle::{Context, Oracle};
 
 /// Policies, and packets under each.
 const HOST: (u64, usize) = (500, 240);
 const KERNEL: (u64, usize) = (60, 200);
 const WIRE: (u64, usize) = (10, 200);
+const _: () = {
+    assert!(HOST.0 as usize * HOST.1 >= 100_000);
+    assert!(KERNEL.0 as usize * KERNEL.1 >= 10_000);
+};
+
 #[test]
 fn the_host_agrees_with_the_oracle() {
     let mut seen = std::collections::BTreeMap::new();
+    let mut answers = 0;
     for seed in 0..HOST.0 {
-        let mut run = Run::new(seed, AGES_NS);
+        let mut run = Run::new(seed, AGES_NS).with_sockets();
         let mut host = run.host();
         let mut oracle = Oracle::default();
         for _ in 0..HOST.1 {
@@ -22,6 +28,17 @@ fn the_host_agrees_with_the_oracle() {
             let decision = host.decide(&run.generation, &frame);
             let found = verdict(decision.outcome, decision.service());
             assert_eq!(found, wanted, "{}", run.describe(seed, &frame));
+            // Without its sockets it is another's answer.
+            if wanted.reason == "reply" {
+                let nobody = Context {
+                    tcp: Vec::new(),
+                    udp: Vec::new(),
+                    udp_ports: Vec::new(),
+                    ..run.context.clone()
+                };
+                let verdict = Oracle::default().judge(&run.policy, &nobody, &frame);
+                answers += usize::from(verdict.reason != "reply");
+            }
             *seen.entry((wanted.reason, wanted.action)).or_insert(0) += 1;
         }
         assert_eq!(host.notes.get(), [0; 2], "no source was evicted");
@@ -30,7 +47,8 @@ fn the_host_agrees_with_the_oracle() {
     let reasons: std::collections::BTreeSet<_> = seen.keys().map(|(reason, _)| reason).collect();
     // All but `no_policy` and `fault`, which no sound policy gives.
     assert_eq!(reasons.len(), 13, "{seen:?}");
-    println!("{seen:?}");
+    assert!(answers > 300, "{answers} packets for a socket");
+    println!("{seen:?}, {answers} for a socket");
 }
 
 #[test]
@@ -83,6 +101,13 @@ fn the_verifier_reads_less_than_half_of_what_it_may() {
 }
 
 #[test]
-fn the_program_loads_with_its_log_wide_open() {
-    Tested::load_with_log(5).expect("the stack has room for it");
+fn the_log_wide_open_has_room_and_shut_leaves_nothing_behind() {
+    let size = |level| {
+        let tested = Tested::load_with_log(level);
+        let mut tested = tested.expect("the stack has room for it");
+        tested.size("edge_filter").expect("a size")
+    };
+    let (shut, faults, open) = (size(0), size(1), size(5));
+    // What is not asked for is not there at run time, not even the question whether it is.
+    assert!(shut < faults && faults < open, "{shut} {faults} {open}");
 }

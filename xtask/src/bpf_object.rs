@@ -16,9 +16,6 @@ use crate::command::{self, say};
 use crate::workspace::Workspace;
 
 const TARGET: &str = "bpfel-unknown-none";
-/// The binary of filter-ebpf.
-const PROGRAM: &str = "edge-filter-xdp";
-
 /// Which packet program.
 #[derive(Clone, Copy)]
 pub enum Variant {
@@ -26,23 +23,47 @@ pub enum Variant {
     Shipped,
     /// With a clock that tests set.
     Test,
+    /// What `cargo xtask bench` measures beside it.
+    Peers,
 }
 
 impl Variant {
-    /// All that `cargo xtask build` makes.
-    pub const ALL: [Self; 2] = [Self::Shipped, Self::Test];
+    /// What `cargo xtask build` makes.
+    pub const BUILT: [Self; 2] = [Self::Shipped, Self::Test];
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Shipped, Self::Test, Self::Peers];
+
+    fn package(self) -> &'static str {
+        match self {
+            Self::Shipped | Self::Test => "filter-ebpf",
+            Self::Peers => "edge-filter-peers",
+        }
+    }
+
+    fn binary(self) -> &'static str {
+        match self {
+            Self::Shipped | Self::Test => "edge-filter-xdp",
+            Self::Peers => "edge-filter-peers",
+        }
+    }
 
     fn features(self) -> &'static str {
         match self {
-            Self::Shipped => "program",
+            Self::Shipped | Self::Peers => "program",
             Self::Test => "program,test-clock",
         }
+    }
+
+    /// Whether it books sources.
+    fn needs_compare_and_swap(self) -> bool {
+        matches!(self, Self::Shipped | Self::Test)
     }
 
     fn file(self) -> &'static str {
         match self {
             Self::Shipped => "edge-filter.o",
             Self::Test => "edge-filter-test.o",
+            Self::Peers => "edge-filter-peers.o",
         }
     }
 }
@@ -52,7 +73,7 @@ pub fn build(workspace: &Workspace, variant: Variant) -> Result<()> {
     say(&format!("building the packet program {}", variant.file()));
     command::run(
         cargo_for_bpf(workspace, "build", variant)
-            .args(["--bin", PROGRAM])
+            .args(["--bin", variant.binary()])
             .arg("--quiet"),
     )
     .context("cannot build the packet program")?;
@@ -61,9 +82,10 @@ pub fn build(workspace: &Workspace, variant: Variant) -> Result<()> {
         .join("bpf-build")
         .join(TARGET)
         .join("bpf")
-        .join(PROGRAM);
+        .join(variant.binary());
     let bytes = fs::read(&made).with_context(|| format!("cannot read {}", made.display()))?;
-    check(&bytes).with_context(|| format!("{} cannot be used", made.display()))?;
+    check(&bytes, variant.needs_compare_and_swap())
+        .with_context(|| format!("{} cannot be used", made.display()))?;
     place(&bytes, &workspace.objects().join(variant.file()))
 }
 
@@ -75,7 +97,7 @@ pub fn clippy(workspace: &Workspace, variant: Variant) -> Result<()> {
 fn cargo_for_bpf(workspace: &Workspace, subcommand: &str, variant: Variant) -> Command {
     let mut cargo = command::cargo(workspace.root());
     cargo
-        .args([subcommand, "--package", "filter-ebpf"])
+        .args([subcommand, "--package", variant.package()])
         .args(["--features", variant.features()])
         .args(["--profile", "bpf", "--target", TARGET])
         .args(["-Z", "build-std=core", "--target-dir"])
@@ -105,7 +127,7 @@ fn rustflags(workspace: &Workspace) -> String {
 }
 
 /// What the kernel would refuse, or worse accept: caught here, by name.
-fn check(bytes: &[u8]) -> Result<()> {
+fn check(bytes: &[u8], needs_compare_and_swap: bool) -> Result<()> {
     let file = object::File::parse(bytes).context("it is not an ELF object")?;
     let panics: Vec<&str> = file
         .symbols()
@@ -125,7 +147,7 @@ fn check(bytes: &[u8]) -> Result<()> {
     {
         bail!("it has no section `xdp`: the entry point was not kept");
     }
-    if !has_compare_and_swap(&file) {
+    if needs_compare_and_swap && !has_compare_and_swap(&file) {
         bail!("it has no compare-and-swap: rates would lose updates; was target-cpu=v3 dropped?");
     }
     Ok(())
@@ -167,12 +189,12 @@ mod tests {
     #[test]
     fn a_program_that_can_panic_is_refused() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let message = check(&own).unwrap_err().to_string();
+        let message = check(&own, true).unwrap_err().to_string();
         assert!(message.contains("it calls panics"), "{message:.200}");
     }
 
     #[test]
     fn what_is_no_object_is_refused() {
-        assert!(check(b"not an object").is_err());
+        assert!(check(b"not an object", true).is_err());
     }
 }

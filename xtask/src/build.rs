@@ -56,7 +56,7 @@ pub fn next_abi(workspace: &Workspace) -> Result<()> {
 }
 
 fn objects(workspace: &Workspace) -> Result<()> {
-    Variant::ALL
+    Variant::BUILT
         .into_iter()
         .try_for_each(|variant| bpf_object::build(workspace, variant))
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod bpf_object;
 mod build;
 mod check;
@@ -42,6 +43,8 @@ enum Task {
     Differential(differential::Options),
     /// A reload every 100 ms for a minute, under a flood: nothing may be left of them (as root)
     Soak,
+    /// Costs beside the peers: a packet, a reload (as root; installs the peers)
+    Bench(bench::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
     /// Show the filter at work between two network namespaces (as root)
@@ -71,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
         Task::Soak => soak::run(&workspace),
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Check => check::run(&workspace),
         Task::Demo => demo::run(&workspace),
     }

@@ -5,10 +5,10 @@ use super::{Failure, print};
 use crate::cli::{BanOptions, PathOptions};
 use crate::config::HostFacts;
 use crate::exceptions::{Change, Desk, Kind, Order, Refusals, protected_peers};
+use crate::in_force::InForce;
 use crate::last_good::{self, Kept};
 use crate::locations::Locations;
 use anyhow::anyhow;
-use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failure> {
@@ -18,7 +18,7 @@ pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failu
     let all = asked.targets.len() + asked.not_understood;
     if !options.force {
         let service = options.service.as_deref();
-        let refusals = refusals(&locations.state_directory, service)?;
+        let refusals = refusals(&locations, service)?;
         asked.targets.retain(|target| match refusals.find(*target) {
             None => true,
             Some(reason) => {
@@ -49,7 +49,8 @@ pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failu
 ///
 /// # Errors
 /// The kept policy cannot be read.
-pub(super) fn refusals(state_directory: &Path, service: Option<&str>) -> anyhow::Result<Refusals> {
+pub(super) fn refusals(locations: &Locations, service: Option<&str>) -> anyhow::Result<Refusals> {
+    let state_directory = &locations.state_directory;
     let loaded = last_good::look(Kept::LastGood, state_directory, &HostFacts::default()).map_err(
         |error| {
             let error = anyhow::Error::from(error);
@@ -59,7 +60,10 @@ pub(super) fn refusals(state_directory: &Path, service: Option<&str>) -> anyhow:
         },
     )?;
     let policy = loaded.as_ref().map(|loaded| &loaded.policy);
-    Ok(Refusals::new(policy, service, protected_peers()))
+    // Without it only the scraper is not known.
+    let in_force = InForce::load(state_directory, &locations.pin_path);
+    let scraper = in_force.ok().flatten().and_then(|found| found.scraper);
+    Ok(Refusals::new(policy, service, protected_peers(scraper)))
 }
 
 /// One line.

@@ -62,7 +62,12 @@ impl Failure {
 
     fn say(&self) {
         match self {
-            Self::Failed(error) => eprintln!("edge-filter: {error:#}"),
+            Self::Failed(error) => {
+                eprintln!("edge-filter: {error:#}");
+                if is_denied(error) && !rustix::process::geteuid().is_root() {
+                    eprintln!("edge-filter: permission was denied: run it as root, or by sudo");
+                }
+            }
             Self::InvalidConfig(errors) => {
                 let text = config::render(&errors.diagnostics, config::use_color());
                 eprintln!("{text}");
@@ -119,6 +124,14 @@ fn refused(refusal: &Refusal, json: bool, end: &str) -> Failure {
         RefusalKind::InvalidConfig => Failure::InvalidSaid(text),
         _ => Failure::Failed(anyhow!(text)),
     }
+}
+
+/// Whether somebody without a right asked for something.
+fn is_denied(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// Data to stdout. A reader that went away, as `head` does, is no failure.

@@ -126,7 +126,7 @@ fn live(
 /// As `ban` does without `--force`, from all services.
 fn place_ban(locations: &Locations, source: IpAddr, duration: Duration) -> anyhow::Result<String> {
     let target: Target = source.to_string().parse()?;
-    let refusals = ban::refusals(&locations.state_directory, None)?;
+    let refusals = ban::refusals(locations, None)?;
     if let Some(reason) = refusals.find(target) {
         return Err(anyhow!("{reason}; edge-filter ban --force bans it anyway"));
     }

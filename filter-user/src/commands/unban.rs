@@ -31,6 +31,11 @@ pub(super) fn lift(kind: Kind, options: &LiftOptions, paths: &PathOptions) -> Re
                     "edge-filter: {target}: is still {participle}, as part of {network}; to end \
                      that too, name {network}"
                 );
+            } else if lifted.goes_on_for_all {
+                eprintln!(
+                    "edge-filter: {target}: is still {participle} as concerns every service; to \
+                     end that too, leave --service out"
+                );
             } else if !lifted.was_in_force {
                 eprintln!("edge-filter: {target}: no {noun} was in force");
             }

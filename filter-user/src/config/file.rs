@@ -4,7 +4,7 @@
 use super::diagnostic::{Finding, Findings, line_of};
 use super::keys;
 use super::names::quoted;
-use super::policy::{AttachMode, LogFormat, Mode, Unlisted};
+use super::policy::{AttachMode, LogFormat, Mode, StatusPage, Unlisted};
 use super::reader::Table;
 use serde_spanned::Spanned;
 use std::ops::Range;
@@ -25,6 +25,8 @@ pub(super) struct Config {
 #[derive(Debug, Default)]
 pub(super) struct Daemon {
     pub metrics_listen: Option<Text>,
+    pub status_page: Option<Spanned<StatusPage>>,
+    pub status_page_hosts: Option<Texts>,
     pub pin_path: Option<Text>,
     pub state_directory: Option<Text>,
     pub control_socket: Option<Text>,
@@ -164,8 +166,15 @@ const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("monitor", Mode::
 
 fn read_daemon(table: &Table<'_>) -> Daemon {
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let pages = [
+        ("loopback", StatusPage::Loopback),
+        ("everywhere", StatusPage::Everywhere),
+        ("off", StatusPage::Off),
+    ];
     Daemon {
         metrics_listen: table.string("metrics_listen"),
+        status_page: table.keyword("status_page", &pages),
+        status_page_hosts: table.strings("status_page_hosts"),
         pin_path: table.string("pin_path"),
         state_directory: table.string("state_directory"),
         control_socket: table.string("control_socket"),

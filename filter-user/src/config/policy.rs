@@ -34,6 +34,10 @@ pub struct Policy {
 pub struct Daemon {
     /// Where `/metrics` is served.
     pub metrics_listen: SocketAddr,
+    /// Who gets the status page.
+    pub status_page: StatusPage,
+    /// Names of this host in browsers, lower case, beside addresses and `localhost`.
+    pub status_page_hosts: Vec<String>,
     /// Folder in a bpffs for maps, programs and links.
     pub pin_path: PathBuf,
     /// Folder for the last good policy, service numbers and bans.
@@ -46,6 +50,17 @@ pub struct Daemon {
     pub tracked_sources: u32,
     /// Sampled events a second and CPU.
     pub events_per_second: u32,
+}
+
+/// Who gets the status page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusPage {
+    /// Connections over loopback.
+    Loopback,
+    /// Who reaches the listener.
+    Everywhere,
+    /// Nobody.
+    Off,
 }
 
 /// How log lines are written.

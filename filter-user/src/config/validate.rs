@@ -8,13 +8,13 @@ use super::file::{self, Config, Text, Texts};
 use super::names::{complaint_about_interface, quoted};
 use super::policy::{
     AttachMode, Daemon, Interface, LogFormat, Management, Mode, Policy, Ports, PrefixList,
-    Transport, Unlisted,
+    StatusPage, Transport, Unlisted,
 };
 use super::ports::parse_ports;
 use super::protocols::parse_protocol;
 use super::services;
 use super::sources::Names;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 const MAX_INTERFACES: usize = 16;
@@ -116,6 +116,8 @@ fn daemon(typed: &file::Daemon, findings: &Findings) -> Daemon {
     }
     Daemon {
         metrics_listen: metrics_listen.unwrap_or((Ipv4Addr::LOCALHOST, 9477).into()),
+        status_page: given(&typed.status_page, StatusPage::Loopback),
+        status_page_hosts: page_hosts(typed.status_page_hosts.as_ref(), findings),
         pin_path: path("pin_path", &typed.pin_path, "/sys/fs/bpf/edge-filter"),
         state_directory: path(
             "state_directory",
@@ -127,6 +129,32 @@ fn daemon(typed: &file::Daemon, findings: &Findings) -> Daemon {
         tracked_sources: given(&typed.tracked_sources, 1_000_000),
         events_per_second: given(&typed.events_per_second, 100),
     }
+}
+
+/// Host names as a browser sends them: in lower case, without a port.
+fn page_hosts(texts: Option<&Texts>, findings: &Findings) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for text in texts.into_iter().flat_map(|texts| texts.get_ref()) {
+        let host = text.get_ref().to_ascii_lowercase();
+        let labels = host.split('.').map(str::as_bytes);
+        let is_label = |label: &[u8]| {
+            let has_ends = !label.starts_with(b"-") && !label.ends_with(b"-");
+            let is_known = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            has_ends && matches!(label.len(), 1..=63) && label.iter().all(is_known)
+        };
+        if host.parse::<IpAddr>().is_ok() {
+            let message = format!("{} is an address, not a name", quoted(text.get_ref()));
+            let help = "leave it out: addresses are accepted anyway";
+            findings.push(Finding::error(text.span(), message).help(help.to_owned()));
+        } else if host.len() > 253 || !labels.into_iter().all(is_label) {
+            let message = format!("{} is not a host name", quoted(text.get_ref()));
+            let help = "as in the browser's address bar, without http:// and port, for example \
+                        \"edge1.example.com\"";
+            findings.push(Finding::error(text.span(), message).help(help.to_owned()));
+        }
+        hosts.push(host);
+    }
+    hosts
 }
 
 fn interfaces(typed: &[file::Interface], findings: &Findings) -> Vec<Interface> {

@@ -75,11 +75,17 @@ fn open_on_other_interfaces(config: &Config, policy: &Policy, findings: &Finding
     }
 }
 
+/// Whether a service means every address that another one means.
+fn means(other: &Service, service: &Service) -> bool {
+    let has = |address| other.addresses.contains(address);
+    other.addresses.is_empty() || !service.addresses.is_empty() && service.addresses.iter().all(has)
+}
+
 /// Whether every port of the service belongs to some service on the interface.
 fn covered(service: &Service, interface: usize, services: &[Service]) -> bool {
     let there = services.iter().filter(|other| {
         let on = other.interfaces.as_ref();
-        on.is_none_or(|interfaces| interfaces.contains(&interface))
+        on.is_none_or(|interfaces| interfaces.contains(&interface)) && means(other, service)
     });
     let ports: Vec<Ports> = there
         .flat_map(|other| other.ports.iter().copied())

@@ -71,7 +71,7 @@ impl Daemon {
         let mut said = warnings(&prepared.loaded);
         said.extend(self.report_findings(&findings));
         let restart = needs_restart(&self.settings, &self.policy, &prepared.loaded.policy);
-        self.report_restart(restart);
+        said.extend(self.report_restart(restart));
 
         let now = unix_now();
         let deadline = terms.confirm_seconds.map(|seconds| {

@@ -206,6 +206,7 @@ impl Daemon {
             .state
             .set_ephemeral_ports(*ports.start(), *ports.end());
         self.keep_exceptions();
+        self.keep_scraper();
         self.watch();
         self.look_at_files();
         self.look_at_links().await;

@@ -94,7 +94,7 @@ impl Daemon {
             self.files = files;
             self.loaded = Fingerprint::take(&self.files);
         }
-        self.report_restart(needs_restart);
+        warnings.extend(self.report_restart(needs_restart));
         Ok(warnings)
     }
 
@@ -165,6 +165,7 @@ impl Daemon {
         {
             let mut view = self.shared.view();
             view.book = book;
+            in_force.scraper = view.scraper();
             view.in_force = in_force;
         }
         self.sync_exceptions();
@@ -201,13 +202,25 @@ impl Daemon {
         problems.map(|(device, problem)| format!("warning: {device}: NOT FILTERED: {problem}"))
     }
 
-    /// Says which changed keys are not taken in.
-    pub(super) fn report_restart(&self, needs_restart: Vec<String>) {
-        if !needs_restart.is_empty() {
-            let keys = needs_restart.join(", ");
-            tracing::warn!("changed, but needs a restart of the daemon: {keys}");
-        }
+    /// Says which changed keys are not taken in: in the log, and for who asked.
+    pub(super) fn report_restart(&self, needs_restart: Vec<String>) -> Option<String> {
+        let keys = (!needs_restart.is_empty()).then(|| needs_restart.join(", "));
         self.shared.view().needs_restart = needs_restart;
+        let said = format!("changed, but needs a restart of the daemon: {}", keys?);
+        tracing::warn!("{said}");
+        Some(format!("warning: {said}"))
+    }
+
+    /// Writes down who reads the metrics, where it is another than before.
+    pub(super) fn keep_scraper(&self) {
+        let is_new = {
+            let mut view = self.shared.view();
+            let scraper = view.scraper();
+            std::mem::replace(&mut view.in_force.scraper, scraper) != scraper
+        };
+        if is_new {
+            self.write_down();
+        }
     }
 
     pub(super) fn write_down(&self) {
@@ -248,6 +261,11 @@ pub(super) fn needs_restart(
         (
             "metrics_listen",
             running.metrics_listen != wanted.metrics_listen,
+        ),
+        ("status_page", running.status_page != wanted.status_page),
+        (
+            "status_page_hosts",
+            running.status_page_hosts != wanted.status_page_hosts,
         ),
         ("pin_path", running.pin_path != wanted.pin_path),
         (

@@ -7,7 +7,7 @@ use crate::kernel::Pins;
 use crate::kernel::netlink::Link;
 use crate::report::{DaemonStatus, Known, LastReload, Status};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -48,6 +48,15 @@ pub struct View {
     pub guard_findings: u64,
     /// Who read the metrics last, and the address that answered.
     pub scraper: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl View {
+    /// Who read the metrics last, if it was another host; else who did when that was written down.
+    pub fn scraper(&self) -> Option<IpAddr> {
+        let last = self.scraper.map(|(remote, _)| remote.ip().to_canonical());
+        let last = last.filter(|address| !address.is_loopback());
+        last.or(self.in_force.scraper)
+    }
 }
 
 /// How many there were.

@@ -20,6 +20,7 @@ use crate::kernel::events::{Budgets, Ring, set_limits};
 use crate::kernel::generations::Placement;
 use crate::kernel::{Kernel, Options, Pins, capabilities, environment, netlink};
 use crate::locations::Locations;
+use crate::page::{self, Gate, Watch};
 use crate::state_directory::{self, Lock};
 use crate::watch::{Fingerprint, Schedule, Watcher};
 use crate::{log, metrics};
@@ -42,7 +43,7 @@ const INTERFACE_WAIT: Duration = Duration::from_secs(10);
 /// What is missing or refused; what was in force before still is.
 pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, Failure> {
     let locations = Locations::find(paths, None);
-    log::start(locations.log_format, options.log_level);
+    log::start(locations.log_format, options.log_level, options.kernel_log);
     let warnings = environment::check(&locations.pin_path).map_err(anyhow::Error::from)?;
     capabilities::keep(capabilities::TO_LOAD).map_err(anyhow::Error::from)?;
     state_directory::create(&locations.state_directory).map_err(anyhow::Error::from)?;
@@ -106,8 +107,9 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         .map_err(anyhow::Error::from)?
         .ok_or_else(|| anyhow!("{}: nothing is pinned", settings.pin_path.display()))?;
     let written = InForce::recover(&settings.state_directory, &settings.pin_path);
-    let since = written.map(|found| found.attached_since);
-    let since = since.filter(|_| is_adopted).unwrap_or_default();
+    let written = written.unwrap_or_default();
+    let since = Some(written.attached_since).filter(|_| is_adopted);
+    let since = since.unwrap_or_default();
 
     let (requests, receiver) = mpsc::channel(1);
     let view = View {
@@ -116,6 +118,10 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         config: config.clone(),
         started_at: unix_now(),
         is_file_different: !matches!(first, First::Configured(_)),
+        in_force: InForce {
+            scraper: written.scraper,
+            ..InForce::default()
+        },
         ..View::default()
     };
     let files = first.files(&config);
@@ -166,10 +172,18 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         format!("control socket {path}: cannot listen")
     })?;
     let journal = daemon.start_events();
-    tokio::spawn(server.serve(requests, journal));
+    tokio::spawn(server.serve(requests, Arc::clone(&journal)));
     tokio::spawn(metrics::serve(
         daemon.settings.metrics_listen,
         Arc::clone(&daemon.shared),
+        page::routes(
+            Gate::new(&daemon.settings),
+            Watch::new(
+                Arc::clone(&daemon.shared),
+                journal,
+                daemon.settings.state_directory.clone(),
+            ),
+        ),
     ));
     if options.kernel_log.is_some() {
         daemon.log_kernel()?;

@@ -20,6 +20,8 @@ one would expect) or a *note*, and comes with the command or the line that mends
 status is 1 with errors or warnings, 0 otherwise; `--json` prints the same for programs.
 `--device D` asks about one device, also before there is a configuration.
 
+The limit of locked memory (`ulimit -l`) is not looked at: since Linux 5.11 maps do not count towards it.
+
 | check | what goes wrong where it finds something |
 |---|---|
 ";

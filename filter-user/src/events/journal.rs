@@ -13,7 +13,7 @@ const BACKLOG: usize = 1024;
 pub(super) const FOLLOWERS: usize = 8;
 
 /// A line as it goes over the socket, its end included.
-pub(super) type Encoded = Arc<str>;
+pub(crate) type Encoded = Arc<str>;
 
 /// What was said lately, and to whom it is said.
 pub struct Journal {
@@ -25,6 +25,8 @@ pub struct Journal {
 #[derive(Default)]
 struct Kept {
     lines: VecDeque<Encoded>,
+    /// Lines so far, those that are kept no longer included.
+    published: u64,
     totals: Totals,
 }
 
@@ -55,6 +57,7 @@ impl Journal {
             kept.lines.pop_front();
         }
         kept.lines.push_back(Arc::clone(&line));
+        kept.published += 1;
         drop(kept);
         // That nobody follows is no failure.
         let _ = self.live.send(line);
@@ -74,6 +77,17 @@ impl Journal {
     pub(super) fn recent(&self) -> String {
         let kept = self.kept();
         kept.lines.iter().map(|line| &**line).collect()
+    }
+
+    /// What is kept of the lines after the first `seen`, and how many there are by now.
+    pub(crate) fn since(&self, seen: u64) -> (Vec<Encoded>, u64) {
+        let kept = self.kept();
+        let new = usize::try_from(kept.published.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let old = kept.lines.len().saturating_sub(new);
+        (
+            kept.lines.iter().skip(old).cloned().collect(),
+            kept.published,
+        )
     }
 
     /// A follower, if there is a place.
@@ -116,6 +130,23 @@ mod tests {
         let kept: Vec<&str> = kept.lines().collect();
         assert_eq!(kept.len(), KEPT);
         assert_eq!(kept[0], r#"{"totals":{"events":5,"lost":0}}"#);
+    }
+
+    #[test]
+    fn who_comes_again_gets_what_is_new() {
+        let journal = Journal::default();
+        assert_eq!(journal.since(0), (vec![], 0));
+        for n in 0..3 {
+            journal.publish(&line(n));
+        }
+        assert_eq!(journal.since(0).0.len(), 3);
+        let (new, seen) = journal.since(2);
+        assert_eq!((new.len(), seen), (1, 3));
+        assert_eq!(journal.since(seen), (vec![], 3));
+        for n in 0..2 * KEPT as u64 {
+            journal.publish(&line(n));
+        }
+        assert_eq!(journal.since(seen).0.len(), KEPT, "the rest is forgotten");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
 
 /// One line of the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,15 @@ pub struct Totals {
     pub events: u64,
     /// Events that it did not.
     pub lost: u64,
+}
+
+impl Record {
+    /// Since it happened; nothing if its time makes no sense.
+    pub fn age(&self, now: SystemTime) -> Option<Duration> {
+        let time = humantime::parse_rfc3339(&self.time).ok()?;
+        // The kernel's clock and this one may differ by a tick.
+        Some(now.duration_since(time).unwrap_or_default())
+    }
 }
 
 impl fmt::Display for Record {

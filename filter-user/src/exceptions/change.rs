@@ -43,6 +43,8 @@ pub struct Lifted {
     pub was_in_force: bool,
     /// The /64 around it that still is in force.
     pub covered_by: Option<Target>,
+    /// Whether it was lifted for one service while that for every service goes on.
+    pub goes_on_for_all: bool,
 }
 
 /// Why nothing was changed.
@@ -177,8 +179,10 @@ impl Desk {
         };
         let mut lifted = Vec::new();
         for target in targets {
-            let mut was_in_force = false;
+            let (mut was_in_force, mut goes_on_for_all) = (false, false);
             for (key, expiry) in found.get(target).into_iter().flatten() {
+                goes_on_for_all |=
+                    !is_meant(key) && key.scope() == Some(Scope::All) && *expiry > now_ns;
                 if let Some(pins) = &self.pins
                     && is_meant(key)
                 {
@@ -191,6 +195,7 @@ impl Desk {
             lifted.push(Lifted {
                 target: *target,
                 was_in_force,
+                goes_on_for_all,
                 covered_by: network.filter(|net| found.get(net).is_some_and(lasts)),
             });
         }

@@ -3,8 +3,9 @@
 use crate::guard::{gateways, resolvers, ssh_connections, ssh_peer};
 use std::net::IpAddr;
 
-/// Addresses that are not banned without `--force`, each with what it is.
-pub fn protected_peers() -> Vec<(IpAddr, &'static str)> {
+/// Addresses that are not banned without `--force`, each with what it is. `scraper` is who read the
+/// metrics last.
+pub fn protected_peers(scraper: Option<IpAddr>) -> Vec<(IpAddr, &'static str)> {
     let operators = ssh_connections();
     let operators = operators.iter().filter_map(|text| ssh_peer(text));
     let operators =
@@ -13,5 +14,10 @@ pub fn protected_peers() -> Vec<(IpAddr, &'static str)> {
     let gateways = gateways.map(|address| (address, "a default gateway of this host"));
     let resolvers = resolvers().into_iter();
     let resolvers = resolvers.map(|address| (address, "a resolver in /etc/resolv.conf"));
-    operators.chain(gateways).chain(resolvers).collect()
+    let scraper = scraper.map(|address| (address, "who read the metrics last"));
+    operators
+        .chain(gateways)
+        .chain(resolvers)
+        .chain(scraper)
+        .collect()
 }

@@ -143,6 +143,30 @@ mod tests {
     }
 
     #[test]
+    fn kernels_are_refused_warned_of_or_taken() {
+        for (release, refused, warned) in [
+            ("5.10.0-30-amd64", true, false),
+            ("5.14.21", true, false),
+            ("5.15.0", false, true),
+            ("6.0.19", false, true),
+            ("6.1.0", false, false),
+            ("7.3.4", false, false),
+        ] {
+            match kernel_version(release) {
+                Ok(warning) => assert_eq!((false, warning.is_some()), (refused, warned)),
+                Err(error) => {
+                    assert!(refused, "{release}");
+                    let said = error.to_string();
+                    assert!(
+                        said.contains(release) && said.contains("boot Linux 6.1"),
+                        "{said}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_folder_elsewhere_is_refused_with_the_mount_that_mends_it() {
         let error = bpffs(Path::new("/tmp/no/such/folder"))
             .expect_err("not a bpffs")

@@ -13,5 +13,5 @@ mod reading;
 
 pub use droppers::{Dropper, Droppers};
 pub use rates::{HISTORY, Line, Rates, Sort};
-pub use read::read;
+pub use read::{of_daemon, read};
 pub use reading::{Ban, Counter, Events, Reading};

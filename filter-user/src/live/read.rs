@@ -2,13 +2,15 @@
 
 use super::Reading;
 use crate::control::{self, Answer, ClientError, Request};
-use crate::daemon::unix_now_ms;
+use crate::daemon::{Shared, unix_now_ms};
 use crate::exceptions::Journal;
 use crate::ids::Book;
+use crate::kernel::netlink::Link;
 use crate::kernel::{KernelError, Pins};
 use crate::locations::Locations;
 use crate::report::{Status, from_pins};
 use anyhow::Error;
+use std::path::Path;
 use std::time::Duration;
 
 /// A daemon that is busy for longer is shown as one that does not answer.
@@ -40,17 +42,49 @@ pub fn read(locations: &Locations, ask_daemon: bool) -> Result<Reading, KernelEr
         problems.push(format!("{:#}", Error::from(error)));
         None
     });
-    let book = book.unwrap_or_default();
+    reading.problems = problems;
     if let Some(pins) = Pins::open(pin_path)? {
-        reading.count(&pins, &book)?;
-        let now = reading.at_unix_ms / 1000;
-        match Journal::new(folder).read() {
-            Ok(content) => reading.list_bans(&content.ledger, &pins, &book, now)?,
-            Err(error) => problems.push(format!("{:#}", Error::from(error))),
+        fill(&mut reading, &pins, &book.unwrap_or_default(), folder)?;
+    }
+    Ok(reading)
+}
+
+/// The same for the daemon itself.
+///
+/// # Errors
+/// The counters cannot be read.
+pub fn of_daemon(
+    shared: &Shared,
+    links: &[Link],
+    state_directory: &Path,
+) -> Result<Reading, KernelError> {
+    let mut reading = Reading {
+        at_unix_ms: unix_now_ms(),
+        status: shared.status(links),
+        ..Reading::default()
+    };
+    let book = shared.view().book.clone();
+    fill(&mut reading, &shared.pins, &book, state_directory)?;
+    Ok(reading)
+}
+
+/// What stands beside the status.
+fn fill(
+    reading: &mut Reading,
+    pins: &Pins,
+    book: &Book,
+    state_directory: &Path,
+) -> Result<(), KernelError> {
+    reading.count(pins, book)?;
+    let now = reading.at_unix_ms / 1000;
+    match Journal::new(state_directory).read() {
+        Ok(content) => reading.list_bans(&content.ledger, pins, book, now)?,
+        Err(error) => {
+            let error = Error::from(error);
+            reading.problems.push(format!("{error:#}"));
         }
     }
-    reading.problems = problems;
-    Ok(reading)
+    Ok(())
 }
 
 fn from_daemon(locations: &Locations, problems: &mut Vec<String>) -> Option<Status> {

@@ -10,5 +10,5 @@ mod serve;
 mod table;
 
 pub use encode::{Family, Format, Sample, Value, encode};
-pub use serve::serve;
+pub use serve::{Ends, serve};
 pub use table::{METRICS, Metric, MetricKind, reference};

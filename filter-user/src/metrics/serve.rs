@@ -1,5 +1,5 @@
-//! The HTTP server of `/metrics`: it answers GET and HEAD there and nothing else, and nobody who
-//! asks, slowly, often or at length, takes more than the limits say.
+//! The HTTP server of `/metrics` and of what is served beside it: nobody who asks, slowly, often or
+//! at length, takes more than the limits say.
 
 use super::collect::collect;
 use super::encode::{Format, encode};
@@ -43,11 +43,13 @@ struct Limits {
     header_bytes: usize,
 }
 
-/// Serves for ever; tries again, loudly, while the address is taken.
-pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
+/// Serves for ever; tries again, loudly, while the address is taken. What else is served there
+/// comes as `beside`.
+pub async fn serve(listen: SocketAddr, shared: Arc<Shared>, beside: Router) {
     let router = Router::new()
         .route("/metrics", get(metrics))
-        .with_state(shared);
+        .with_state(shared)
+        .merge(beside);
     loop {
         match TcpListener::bind(listen).await {
             Ok(listener) => accept(&listener, &router, LIMITS).await,
@@ -64,7 +66,7 @@ pub async fn serve(listen: SocketAddr, shared: Arc<Shared>) {
 
 /// Who asks, and which of the host's addresses was asked: the guard takes care of them.
 #[derive(Clone, Copy, Debug)]
-struct Ends(Option<(SocketAddr, SocketAddr)>);
+pub struct Ends(pub Option<(SocketAddr, SocketAddr)>);
 
 impl Ends {
     fn of(stream: &TcpStream) -> Self {

@@ -85,7 +85,7 @@ fn follow(locations: &Locations, follow: bool, limit: Option<Duration>, news: &S
     };
     for line in lines.lines().map_while(Result::ok) {
         let said = match serde_json::from_str(&line) {
-            Ok(Line::Event(record)) => match age(&record.time) {
+            Ok(Line::Event(record)) => match record.age(SystemTime::now()) {
                 Some(age) if age < NEW => {
                     let at = Instant::now().checked_sub(age);
                     News::Event(Box::new(record), at.unwrap_or_else(Instant::now))
@@ -102,11 +102,4 @@ fn follow(locations: &Locations, follow: bool, limit: Option<Duration>, news: &S
             return;
         }
     }
-}
-
-/// Since an event; `None` if its time makes no sense.
-fn age(time: &str) -> Option<Duration> {
-    let time = humantime::parse_rfc3339(time).ok()?;
-    // The kernel's clock and this one may differ by a tick.
-    Some(SystemTime::now().duration_since(time).unwrap_or_default())
 }

@@ -1,8 +1,10 @@
 //! A host on which `edge-filter` is installed.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::{env, fs, thread};
@@ -128,6 +130,25 @@ tracked_sources = 16384
         Ok(())
     }
 
+    /// Starts the daemon with more arguments behind `run`; by a shell, which it takes the place of.
+    ///
+    /// # Errors
+    /// The exit status.
+    ///
+    /// # Panics
+    /// If the folder cannot be written to.
+    pub fn try_start_with(&mut self, arguments: &str) -> Result<(), ExitStatus> {
+        let program = self.path("with-arguments");
+        let script = format!(
+            "#!/bin/sh\nexec {} \"$@\" {arguments}\n",
+            binary().display()
+        );
+        fs::write(&program, script)
+            .and_then(|()| fs::set_permissions(&program, Permissions::from_mode(0o755)))
+            .expect("the folder is ours");
+        self.try_start_as(&program)
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         let mut daemon = self.daemon.take().expect("it runs");
@@ -223,7 +244,9 @@ tracked_sources = 16384
     /// # Panics
     /// If there is no answer of status 200.
     pub fn scrape(&self, accept: &str) -> (String, String) {
-        let text = self.namespace.run(|| get(accept)).expect("it answers");
+        let headers = format!("Host: {METRICS}\r\nAccept: {accept}");
+        let get = || request(METRICS, "/metrics", &headers);
+        let text = self.namespace.run(get).expect("it answers");
         let (header, body) = text.split_once("\r\n\r\n").expect("it is HTTP");
         assert!(header.starts_with("HTTP/1.1 200"), "{header}");
         (header.to_ascii_lowercase(), body.into())
@@ -272,6 +295,17 @@ impl Drop for Host {
     }
 }
 
+/// GET by HTTP with this Host header: header and body of the answer.
+///
+/// # Panics
+/// If there is none within [`PATIENCE`].
+pub fn get(address: &str, path: &str, host: &str) -> String {
+    // The daemon listens a moment after it is ready.
+    wait::until("an answer over HTTP", || {
+        request(address, path, &format!("Host: {host}")).ok()
+    })
+}
+
 /// The program under test.
 pub fn binary() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
@@ -305,13 +339,13 @@ pub fn object() -> PathBuf {
     folder.join("edge-filter.o")
 }
 
-fn get(accept: &str) -> std::io::Result<String> {
-    let address: SocketAddr = METRICS.parse().expect("it is an address");
+fn request(address: &str, path: &str, headers: &str) -> std::io::Result<String> {
+    let address: SocketAddr = address.parse().expect("it is an address");
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "GET /metrics HTTP/1.1\r\nHost: {METRICS}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n"
     )?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

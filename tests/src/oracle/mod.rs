@@ -24,7 +24,19 @@ pub struct Context {
     pub allows: Vec<(IpAddr, u8, Option<usize>, u64)>,
     /// Whether everything passes.
     pub is_bypassed: bool,
+    /// TCP sockets that do not listen, by the ends that a packet to them has.
+    pub tcp: Vec<Flow>,
+    /// UDP sockets that are connected, likewise.
+    pub udp: Vec<Flow>,
+    /// Ports of UDP sockets that are not.
+    pub udp_ports: Vec<u16>,
 }
+
+/// Address and port of the sender, then of the host.
+pub type Flow = (IpAddr, u16, IpAddr, u16);
+
+/// What a host's own sockets are given of themselves.
+const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
 /// What should become of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +138,7 @@ impl Oracle {
             }
         }
         let Some(at) = found else {
-            return unlisted_segment(policy, &datagram);
+            return unlisted_segment(policy, context, &datagram);
         };
         let service = &policy.services[at];
         if is_listed(&context.bans, context, datagram.source, at) {
@@ -229,14 +241,27 @@ fn unlisted(policy: &Policy) -> Judged {
     }
 }
 
-/// Row 7 for a host without sockets.
-fn unlisted_segment(policy: &Policy, datagram: &Datagram) -> Judged {
+/// Row 7.
+fn unlisted_segment(policy: &Policy, context: &Context, datagram: &Datagram) -> Judged {
     if policy.unlisted_ports == Unlisted::Pass {
         return unlisted(policy);
     }
+    let flow = (
+        datagram.source,
+        datagram.source_port,
+        datagram.destination,
+        datagram.port,
+    );
+    let asked_for = match datagram.is_tcp {
+        true => context.tcp.contains(&flow),
+        false => {
+            let anyones = EPHEMERAL.contains(&datagram.port);
+            context.udp.contains(&flow) || anyones && context.udp_ports.contains(&datagram.port)
+        }
+    };
     let named = policy.reply_ports.iter().any(|p| claims(p, datagram));
     let dhcp = !datagram.is_tcp && (datagram.port == 68 || datagram.port == 546);
-    if (named || dhcp) && !datagram.is_syn {
+    if (named || dhcp || asked_for) && !datagram.is_syn {
         general("reply", false)
     } else {
         unlisted(policy)

@@ -18,6 +18,7 @@ pub(super) struct Datagram {
     pub destination: IpAddr,
     pub is_tcp: bool,
     pub port: u16,
+    pub source_port: u16,
     /// SYN without ACK.
     pub is_syn: bool,
     /// Of UDP.
@@ -164,6 +165,7 @@ fn transport(
                 destination,
                 is_tcp: true,
                 port: number(payload, 2)? as u16,
+                source_port: number(payload, 0)? as u16,
                 is_syn: syn && !ack,
                 payload_length: 0,
                 quic_initial: false,
@@ -200,6 +202,7 @@ fn transport(
                 destination,
                 is_tcp: false,
                 port: number(payload, 2)? as u16,
+                source_port: number(payload, 0)? as u16,
                 is_syn: false,
                 payload_length: length - 8,
                 quic_initial,

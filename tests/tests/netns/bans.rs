@@ -116,6 +116,12 @@ fn a_ban_cuts_off_at_once_and_unban_lets_in_again() {
         host.ask(&["unban", &source]);
         served.assert_served(10, is_ipv6, PORT);
 
+        host.ask(&["ban", &source]);
+        let output = host.command(&["unban", &source, "--service", "api"]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("still banned"), "{text}");
+        host.ask(&["unban", &source]);
+
         host.ask(&["ban", &source, "--service", "other"]);
         served.assert_served(10, is_ipv6, PORT);
         served.assert_silent(10, is_ipv6, PORT + 1);
@@ -254,6 +260,8 @@ fn everything_an_operator_needs_works_while_the_daemon_hangs() {
     served.assert_served(12, false, PORT);
     assert!(host.ask(&["status"]).contains("BYPASS"));
     assert!(host.ask(&["counters"]).contains("would_drop"));
+    let asked = ["explain", "--src", "10.77.0.12", "--port", "7000/udp"];
+    assert!(host.ask(&asked).contains("bypass"));
     host.ask(&["bypass", "--end"]);
     served.assert_silent(12, false, PORT);
     host.ask(&["unload"]);

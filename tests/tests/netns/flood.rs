@@ -7,6 +7,7 @@ use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::frames::{ACK, Flow, Mark, SYN};
 use edge_filter_tests::netns::raw::PacketSocket;
 use edge_filter_tests::netns::wait::PATIENCE;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{PORT, WIRE};
 
@@ -34,25 +35,65 @@ pub fn flow(source: &str) -> Flow {
 
 /// Sends a SYN of each flow every `interval`, until `duration` has passed.
 pub fn run(net: &Net, flows: &[Flow], duration: Duration, interval: Duration) -> Flood {
+    between(net, flows.len(), || {
+        net.client.run(|| send(flows, duration, interval))
+    })
+}
+
+/// The same from every CPU at once, on which veth then judges what is sent there.
+pub fn run_on_each_cpu(net: &Net, flows: &[Flow], duration: Duration, interval: Duration) -> Flood {
+    let allowed = sched_getaffinity(None).expect("of this thread");
+    let cpus = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+    let cpus: Vec<usize> = cpus.collect();
+    let send_on = |cpu| {
+        net.client.run(|| {
+            let mut only = CpuSet::new();
+            only.set(cpu);
+            sched_setaffinity(None, &only).expect("it is allowed");
+            send(flows, duration, interval)
+        })
+    };
+    between(net, flows.len(), || {
+        thread::scope(|scope| {
+            let floods: Vec<_> = cpus
+                .iter()
+                .map(|cpu| scope.spawn(|| send_on(*cpu)))
+                .collect();
+            let floods = floods.into_iter();
+            let floods = floods.map(|flood| flood.join().expect("it is sent"));
+            let add = |(sent, first, last): Sent, flood: Sent| {
+                (sent + flood.0, first.min(flood.1), last.max(flood.2))
+            };
+            floods.reduce(add).expect("there is a CPU")
+        })
+    })
+}
+
+/// Counts what comes out while `send` sends; it says how much, and for how long.
+fn between(net: &Net, flows: usize, send: impl FnOnce() -> Sent) -> Flood {
     let receiver = net.server.run(|| PacketSocket::open(&WIRE.server_device()));
     thread::scope(|scope| {
-        let passed = scope.spawn(|| receive(&receiver, flows.len()));
-        let (sent, lasted) = net.client.run(|| send(flows, duration, interval));
+        let passed = scope.spawn(|| receive(&receiver, flows));
+        let (sent, first, last) = send();
+        net.client.run(end);
         Flood {
             sent,
             passed: passed.join().expect("the last frame arrives"),
-            lasted,
+            lasted: last - first,
         }
     })
 }
 
-fn send(flows: &[Flow], duration: Duration, interval: Duration) -> (u64, Duration) {
+/// SYNs of each flow, and when the first and the last of them were sent.
+type Sent = (u64, Instant, Instant);
+
+fn send(flows: &[Flow], duration: Duration, interval: Duration) -> Sent {
     let socket = PacketSocket::open(&WIRE.client_device());
     let start = Instant::now();
     let mut number = 0;
-    let mut lasted = Duration::ZERO;
+    let mut last = start;
     while start.elapsed() <= duration {
-        lasted = start.elapsed();
+        last = Instant::now();
         for (flow, to) in (0..).zip(flows) {
             socket.send(&to.tcp(SYN, Mark { flow, number }));
         }
@@ -60,9 +101,12 @@ fn send(flows: &[Flow], duration: Duration, interval: Duration) -> (u64, Duratio
         // A pace, not a wait: what counts is the time that has really passed.
         thread::sleep(interval);
     }
+    (number, start, last)
+}
+
+fn end() {
     let unlisted = Flow::new((WIRE.client(10, false), 9), (WIRE.server(false), 9));
-    socket.send(&unlisted.tcp(ACK, LAST));
-    (number, lasted)
+    PacketSocket::open(&WIRE.client_device()).send(&unlisted.tcp(ACK, LAST));
 }
 
 fn receive(socket: &PacketSocket, flows: usize) -> Vec<u64> {

@@ -1,9 +1,10 @@
 //! The guard: who would lose something is named before it is lost.
 
-use edge_filter_tests::daemon::Host;
+use edge_filter_tests::daemon::{Host, METRICS};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Echo, connect, exchange};
 use edge_filter_tests::netns::wait::PATIENCE;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::{PORT, WIRE};
@@ -99,6 +100,56 @@ fn the_operators_own_way_in_is_asked_about() {
         + "[policy.management]\nports = [\"22/tcp\"]\nfrom = [\"10.77.0.0/24\"]\n";
     let (status, text) = scene.apply(&managed, &[], &ssh);
     assert_eq!(status, 0, "{text}");
+}
+
+#[test]
+fn the_gateway_and_who_scraped_last_are_asked_about() {
+    let net = Net::new();
+    let mut host = Host::new(&net.server);
+    let local = format!("metrics_listen = \"{METRICS}\"");
+    let open = |policy: &str| {
+        let everywhere = "metrics_listen = \"0.0.0.0:9477\"";
+        host.config(policy).replace(&local, everywhere)
+    };
+    let (before, drop) = (
+        open(&policy(BOTH)),
+        "[policy]\nunlisted_ports = \"drop\"\nmanagement = \"none\"\n[[service]]\nname = \"boot\"\n\
+         ports = [\"68/udp\"]\nallow = [\"10.77.0.11\"]\n",
+    );
+    let candidate = open(&(policy(BOTH) + drop));
+    net.server.ip("route add default via 10.77.0.10");
+    host.write("config.toml", &before);
+    host.start();
+    host.write("candidate.toml", &candidate);
+    net.client.run(|| {
+        let server = (WIRE.server(false), 9477).into();
+        let mut stream = connect(WIRE.client(12, false), server, PATIENCE)
+            .unwrap_or_else(|answer| panic!("{answer:?}"));
+        let request = b"GET /metrics HTTP/1.0\r\n\r\n";
+        stream.write_all(request).expect("it listens");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
+        assert!(text.contains("edge_filter_attached"), "{text}");
+    });
+    let candidate = host.path("candidate.toml");
+    let output = host.command(&["apply", candidate.to_str().expect("it is text")]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let server = WIRE.server(false);
+    for lost in [
+        format!("the default gateway 10.77.0.10 would lose its connection to {server} port 68/udp"),
+        format!("the metrics scraper 10.77.0.12 would lose new connections to {server} port 9477"),
+    ] {
+        assert!(text.contains(&lost), "{lost}: {text}");
+    }
+    // Nor is the scraper banned by mistake, whoever lives; it is written down with the policy.
+    host.ask(&["reload"]);
+    host.kill();
+    let output = host.command(&["ban", "10.77.0.12"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("who read the metrics last"), "{text}");
+    host.ask(&["ban", "10.77.0.12", "--force"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Several interfaces, and interfaces that come and go.
 
-use edge_filter_tests::daemon::Host;
+use edge_filter_tests::daemon::{Daemon, Host, binary};
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 use edge_filter_tests::netns::{Net, Wire};
@@ -77,6 +77,7 @@ fn an_interface_that_appears_later_is_attached() {
             .sum("edge_filter_attached", &[("device", device)])
     };
     assert_eq!((attached("s0"), attached("s1")), (1.0, 0.0));
+    assert!(host.log().contains("NOT FILTERED until they appear"));
     net.join(Wire(1), 1500);
     wait::until("the new interface to be attached", || {
         (attached("s1") == 1.0).then_some(())
@@ -88,6 +89,67 @@ fn an_interface_that_appears_later_is_attached() {
         assert_eq!(ask(10, PATIENCE), Answer::Served);
         assert_eq!(ask(11, SILENCE), Answer::Silence);
     });
+}
+
+#[test]
+fn ready_is_said_when_the_last_interface_is_attached() {
+    let net = Net::new();
+    let host = Host::new(&net.server);
+    host.write_config(&format!("[[interface]]\nname = \"s1\"\n{ONE}"));
+    let log = host.path("daemon.log");
+    let mut daemon = Daemon::spawn(
+        &net.server,
+        &binary(),
+        &host.path("config.toml"),
+        &log,
+        &host.path("notify.sock"),
+    );
+    host.wait_for_log("device=\"s0\"");
+    let is_ready = || host.log().contains(" ready generation=");
+    // Unless this machine stalled for as long as the daemon waits; then it was loud.
+    assert!(!is_ready() || host.log().contains("NOT FILTERED until they appear"));
+    net.join(Wire(1), 1500);
+    daemon.wait_until_ready().expect("it runs");
+    let attached = [("device", "s1"), ("mode", "native")];
+    wait::until("the second interface to be attached", || {
+        (host.metrics().sum("edge_filter_attached", &attached) == 1.0).then_some(())
+    });
+    let text = host.log();
+    let at = |text: &str, part| text.find(part);
+    let is_loud = text.contains("NOT FILTERED until they appear");
+    let is_last = at(&text, "device=\"s1\" mode") < at(&text, " ready generation=");
+    assert!(is_last || is_loud, "{text}");
+}
+
+#[test]
+fn only_ethernet_is_attached_to_and_the_loopback_by_force() {
+    let net = Net::new();
+    net.server
+        .ip("tuntap add dev tunnel0 mode tun\nlink set tunnel0 up");
+    let mut host = Host::new(&net.server);
+    let device = |name: &str| host.config(&ONE.replace("\"s0\"", &format!("{name:?}")));
+    let (loopback, tunnel) = (device("lo"), device("tunnel0"));
+    for (config, why) in [
+        (&tunnel, "tunnel0: not an Ethernet device"),
+        (
+            &loopback,
+            "lo: the loopback interface is attached to with --force only",
+        ),
+    ] {
+        host.write("config.toml", config);
+        let status = host.try_start().expect_err("it refuses");
+        assert_eq!(status.code(), Some(1));
+        assert!(host.log().contains(why), "{}", host.log());
+    }
+    host.try_start_with("--force")
+        .unwrap_or_else(|status| panic!("{status}"));
+    let attached = [("device", "lo"), ("mode", "generic")];
+    assert_eq!(host.metrics().value("edge_filter_attached", &attached), 1.0);
+    host.kill();
+    host.ask(&["unload"]);
+    host.write("config.toml", &tunnel);
+    let status = host.try_start_with("--force").expect_err("nor by force");
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]
@@ -114,6 +176,28 @@ fn an_interface_that_vanishes_and_returns_is_attached_again() {
         assert_eq!(ask(10, PATIENCE), Answer::Served);
         assert_eq!(ask(11, SILENCE), Answer::Silence);
     });
+}
+
+#[test]
+fn an_interface_made_while_no_daemon_lives_is_unfiltered_until_one_does() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, ONE);
+    host.kill();
+    net.cut(WIRE);
+    net.join(WIRE, 1500);
+    let server = (WIRE.server(false), PORT);
+    let _tcp = Echo::tcp(&net.server, server);
+    let ask = |wait| {
+        let source = WIRE.client(11, false);
+        net.client.run(|| ask_tcp(source, server.into(), 10, wait))
+    };
+    assert_eq!(ask(PATIENCE), Answer::Served);
+    let status = host.json(&["status"]);
+    assert_eq!(status["interfaces"][0]["mode"], "none", "{status}");
+    host.start();
+    assert_eq!(ask(SILENCE), Answer::Silence);
+    let native = [("device", "s0"), ("mode", "native")];
+    assert_eq!(host.metrics().value("edge_filter_attached", &native), 1.0);
 }
 
 #[test]

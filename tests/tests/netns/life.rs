@@ -3,6 +3,8 @@
 use edge_filter_tests::daemon::{Daemon, Host, binary};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::Barrage;
+use edge_filter_tests::netns::frames::{Flow, Mark, SYN};
+use edge_filter_tests::netns::raw::PacketSocket;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp, connect, exchange};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 use serde_json::Value;
@@ -101,6 +103,52 @@ fn packets(counters: &Value, reason: &str) -> u64 {
 }
 
 #[test]
+fn a_service_keeps_its_counters_by_name() {
+    let net = Net::new();
+    let service = |name: &str, port: u16| {
+        format!(
+            "[[service]]\nname = {name:?}\nports = [\"{port}/tcp\"]\nallow = [\"10.77.0.10\"]\n"
+        )
+    };
+    let interface = "[[interface]]\nname = \"s0\"\n";
+    let (api, web) = (service("api", PORT), service("web", PORT + 1));
+    let mut host = Host::start_with(&net.server, &format!("{interface}{api}{web}"));
+    let send = |port: u16, times: u64| {
+        let from = (WIRE.client(10, false), 40_000);
+        let flow = Flow::new(from, (WIRE.server(false), port));
+        net.client.run(|| {
+            let socket = PacketSocket::open(&WIRE.client_device());
+            for number in 0..times {
+                socket.send(&flow.tcp(SYN, Mark { flow: 0, number }));
+            }
+        });
+    };
+    let wait_for = |host: &Host, wanted: (u64, u64)| {
+        wait::until(&format!("{wanted:?}"), || {
+            let metrics = host.metrics();
+            let of = |service| metrics.packets(service, "pass", "allowed");
+            assert!(of("api") <= wanted.0 && of("web") <= wanted.1);
+            ((of("api"), of("web")) == wanted).then_some(())
+        });
+    };
+    send(PORT, 3);
+    send(PORT + 1, 5);
+    wait_for(&host, (3, 5));
+    // In another order, with others before them, on each other's ports.
+    let (api, web) = (service("api", PORT + 1), service("web", PORT));
+    let other = service("other", 9000);
+    host.reload_with(&format!("{interface}{other}{web}{api}"));
+    wait_for(&host, (3, 5));
+    send(PORT, 10);
+    wait_for(&host, (3, 15));
+    host.kill();
+    host.write_config(&format!("{interface}{api}{other}{web}"));
+    host.start();
+    send(PORT + 1, 20);
+    wait_for(&host, (23, 15));
+}
+
+#[test]
 fn a_spent_burst_stays_spent_across_a_kill() {
     let net = Net::new();
     let policy =
@@ -195,14 +243,23 @@ fn a_second_daemon_is_refused() {
 #[test]
 fn without_a_valid_file_the_last_good_policy_stands_in() {
     let net = Net::new();
-    let mut host = Host::start_with(&net.server, LISTED);
+    let mut host = Host::new(&net.server);
+    let listed = LISTED.replace("[\"10.77.0.10\"]", "[\"partners\"]");
+    host.write("partners.txt", "10.77.0.10\n");
+    host.write_config(&(listed + "[prefix_list.partners]\nfile = \"partners.txt\"\n"));
+    host.start();
     host.kill();
+    // With its lists: what the files say now is of no importance.
+    std::fs::remove_file(host.path("partners.txt")).expect("it is ours");
     host.write_config("this is not a policy");
     host.start();
     assert_eq!(
         host.metrics().value("edge_filter_policy_fallback", &[]),
         1.0
     );
+    let said = "THE LAST GOOD POLICY IS USED INSTEAD";
+    assert!(host.log().contains(said), "{}", host.log());
+    assert_eq!(host.command(&["reload"]).status.code(), Some(3));
     let server = (WIRE.server(false), PORT);
     let _tcp = Echo::tcp(&net.server, server);
     net.client.run(|| {

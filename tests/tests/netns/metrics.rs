@@ -22,8 +22,8 @@ ports = ["7000/tcp"]
 allow = ["customers"]
 "#;
 
-/// Everything that the contract names and this issue builds: type, and labels.
-const CONTRACT: [(&str, &str, &[&str]); 21] = [
+/// Everything that the contract names: type, and labels.
+const CONTRACT: [(&str, &str, &[&str]); 26] = [
     (
         "edge_filter_packets_total",
         "counter",
@@ -42,6 +42,7 @@ const CONTRACT: [(&str, &str, &[&str]); 21] = [
     ("edge_filter_policy_file_differs", "gauge", &[]),
     ("edge_filter_apply_deadline_timestamp_seconds", "gauge", &[]),
     ("edge_filter_bypass", "gauge", &[]),
+    ("edge_filter_guard_findings", "gauge", &[]),
     ("edge_filter_reloads_total", "counter", &["outcome"]),
     ("edge_filter_prefixes", "gauge", &["family", "list"]),
     ("edge_filter_sources_tracked", "gauge", &[]),
@@ -53,6 +54,10 @@ const CONTRACT: [(&str, &str, &[&str]); 21] = [
     ("edge_filter_events_lost_total", "counter", &[]),
     ("process_cpu_seconds_total", "counter", &[]),
     ("process_resident_memory_bytes", "gauge", &[]),
+    ("process_virtual_memory_bytes", "gauge", &[]),
+    ("process_open_fds", "gauge", &[]),
+    ("process_max_fds", "gauge", &[]),
+    ("process_start_time_seconds", "gauge", &[]),
 ];
 
 #[test]
@@ -114,6 +119,10 @@ fn assert_contract(metrics: &Metrics, is_openmetrics: bool) {
         assert!(is_info || helped.contains(family), "{name}: no HELP");
     }
     for sample in &metrics.samples {
+        let is_named = CONTRACT.iter().any(|(name, ..)| {
+            *name == sample.name || is_openmetrics && sample.name == format!("{name}_info")
+        });
+        assert!(is_named, "{} is in no contract", sample.name);
         for value in sample.labels.values() {
             assert!(
                 !value.contains("10.77."),

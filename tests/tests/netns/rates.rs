@@ -73,6 +73,18 @@ fn a_flood_is_held_to_five_a_second() {
 }
 
 #[test]
+fn a_rate_is_one_whatever_cpu_packets_arrive_on() {
+    let net = Net::new();
+    let host = Host::start_with(&net.server, &policy(20.0, 10, ""));
+    let flows = ["10.77.0.10", "fd77::a"].map(flow);
+    let flood = flood::run_on_each_cpu(&net, &flows, LONG, PACE);
+    for source in 0..flows.len() {
+        assert_held(&flood, source, 20.0, 10);
+    }
+    assert_counted(&host, &flood);
+}
+
+#[test]
 fn each_source_has_a_rate_of_its_own() {
     let net = Net::new();
     let host = Host::start_with(&net.server, &policy(10.0, 5, ""));

@@ -139,6 +139,48 @@ fn a_changed_list_file_is_noticed() {
 }
 
 #[test]
+fn a_list_that_shrinks_too_much_is_taken_by_force_only() {
+    let net = Net::new();
+    let mut host = Host::new(&net.server);
+    host.write("partners.txt", "10.77.0.11\n10.77.0.12\n10.77.0.15\n");
+    // The default: half of a list may go.
+    let policy = policy("10.77.0.10").replace("max_shrink_percent = 100\n", "");
+    host.write_config(&policy);
+    host.start();
+    // As a list that is cut off while it is copied.
+    host.write("partners.txt", "10.77.0.11\n");
+    host.wait_for_log("2 of 3 prefixes would be lost");
+    let output = host.command(&["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("reload --force"), "{said}");
+    assert_eq!(ask(&net, 12, PATIENCE), Answer::Served);
+    assert!(reloads(&host, "rejected") >= 2.0);
+    host.ask(&["reload", "--force"]);
+    assert_eq!(ask(&net, 12, SILENCE), Answer::Silence);
+    assert_eq!(ask(&net, 11, PATIENCE), Answer::Served);
+}
+
+#[test]
+fn a_changed_key_of_the_daemon_asks_for_a_restart() {
+    let net = Net::new();
+    let host = start(&net, "10.77.0.10");
+    let config = host.config(&policy("10.77.0.11"));
+    let config = config.replace("tracked_sources = 16384", "tracked_sources = 32768");
+    host.write("config.toml", &config);
+    let output = host.command(&["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let wanted = "needs a restart of the daemon: [daemon] tracked_sources";
+    assert!(said.contains(wanted), "{said}");
+    assert!(host.log().contains(wanted));
+    // The rest of the file is in force.
+    assert_eq!(ask(&net, 11, PATIENCE), Answer::Served);
+    host.reload_with(&policy("10.77.0.10"));
+    assert!(!host.ask(&["status"]).contains("tracked_sources"));
+}
+
+#[test]
 fn sighup_reloads() {
     let net = Net::new();
     let mut host = start(&net, "10.77.0.10");

@@ -17,6 +17,9 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("tmux", "tmux"),
 ];
 
+/// The same for tests alone: a browser for the status page, 414 MB in some 15 seconds.
+const TEST_PROGRAMS: [(&str, &str); 1] = [("chromium", "chromium")];
+
 /// The same for booting other kernels.
 const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -25,15 +28,24 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
     ("strip", "binutils"),
 ];
 
+/// What edge-filter is measured beside, and with. None of them starts anything by being installed.
+const BENCH_PROGRAMS: [(&str, &str); 3] = [
+    ("xdp-filter", "xdp-tools"),
+    ("nft", "nftables"),
+    ("ipset", "ipset"),
+];
+
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
-    let guest: &[_] = match needs {
+    let more: &[_] = match needs {
         Needs::KernelMatrix => &GUEST_PROGRAMS,
-        Needs::Build | Needs::Namespaces | Needs::Tests => &[],
+        Needs::Bench => &BENCH_PROGRAMS,
+        Needs::Tests => &TEST_PROGRAMS,
+        Needs::Build | Needs::Namespaces => &[],
     };
     let missing: Vec<&str> = PROGRAMS
         .iter()
-        .chain(guest)
+        .chain(more)
         .filter(|(program, _)| !command::is_on_path(program))
         .map(|(_, package)| *package)
         .collect();

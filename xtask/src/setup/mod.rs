@@ -9,9 +9,9 @@ use crate::workspace::Workspace;
 
 mod bpf_linker;
 pub mod debian;
-mod fail2ban;
 mod host_packages;
 mod rust_src;
+mod unpacked;
 
 /// What a task needs besides the toolchain.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Needs {
     Tests,
     /// Also to boot other kernels.
     KernelMatrix,
+    /// Also to measure beside the peers: only the bench installs those.
+    Bench,
 }
 
 /// `cargo xtask setup`: everything.
@@ -37,7 +39,7 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
         host_packages::ensure(needs)?;
     }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
-        fail2ban::ensure(workspace)?;
+        unpacked::fail2ban(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)

@@ -10,8 +10,8 @@ mod random;
 
 use super::{Generation, HostTables, Ids, compile};
 use crate::config::policy::{
-    Daemon, LogFormat, Mode, Policy, PrefixList, Rate, RateLimit, Service, Sources, Transport,
-    Unlisted,
+    Daemon, LogFormat, Mode, Policy, PrefixList, Rate, RateLimit, Service, Sources, StatusPage,
+    Transport, Unlisted,
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -20,6 +20,8 @@ fn empty_policy() -> Policy {
     Policy {
         daemon: Daemon {
             metrics_listen: ([127, 0, 0, 1], 9477).into(),
+            status_page: StatusPage::Loopback,
+            status_page_hosts: Vec::new(),
             pin_path: "/sys/fs/bpf/edge-filter".into(),
             state_directory: "/var/lib/edge-filter".into(),
             control_socket: "/run/edge-filter/control.sock".into(),

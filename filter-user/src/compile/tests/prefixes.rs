@@ -149,6 +149,56 @@ fn random_prefixes_from_few_to_many_are_found() {
     }
 }
 
+/// Each address against each prefix.
+#[test]
+fn a_scan_of_all_prefixes_finds_the_same() {
+    let mut random = Random(5);
+    for (count, probes) in [
+        (1, 200),
+        (10, 200),
+        (1_000, 200),
+        (10_000, 100),
+        (100_000, 20),
+    ] {
+        let mut v4: Vec<_> = (0..count).map(|_| random.crowded_v4(32)).collect();
+        let mut v6: Vec<_> = (0..count).map(|_| random.crowded_v6(64)).collect();
+        // All of a family would leave nothing to find.
+        v4.retain(|net| net.prefix_len() > 0);
+        v6.retain(|net| net.prefix_len() > 0);
+        let policy = policy_of(v4.clone(), v6.clone());
+        let generation = in_order(&policy);
+        let tables = HostTables::new(&generation);
+        for probe in 0..probes {
+            let (near4, near6) = (random.below(count), random.below(count));
+            let near4 = v4.get(near4 as usize).map_or(0, |net| net.network().into());
+            let near6 = v6.get(near6 as usize).map_or(0, |net| net.network().into());
+            let (far4, far6) = (random.next() as u32, random.key());
+            let (a4, a6) = match probe % 4 {
+                0 => (far4, far6),
+                1 => (u32::wrapping_sub(near4, 1), u128::wrapping_sub(near6, 1)),
+                2 => (near4 ^ far4 >> 24, near6 ^ far6 >> 64),
+                _ => (near4, near6),
+            };
+            for address in [IpAddr::V4(a4.into()), IpAddr::V6(a6.into())] {
+                let holds4 = |net: &&Ipv4Net| matches!(address, IpAddr::V4(a) if net.contains(&a));
+                let holds6 = |net: &&Ipv6Net| matches!(address, IpAddr::V6(a) if net.contains(&a));
+                let lengths4 = v4.iter().filter(holds4).map(|net| net.prefix_len());
+                let lengths6 = v6.iter().filter(holds6).map(|net| net.prefix_len());
+                let mut expected = [false; 2];
+                for length in lengths4.chain(lengths6) {
+                    expected[usize::from(length % 2)] = true;
+                }
+                let class = tables.class(source(address)).expect("a well-formed table");
+                let found = [0, 1].map(|service| {
+                    let entry = class_entry(tables.fixed(), &tables, class, service);
+                    entry.expect("a class page").has(ClassEntry::ALLOW)
+                });
+                assert_eq!(found, expected, "{address} among {count}");
+            }
+        }
+    }
+}
+
 #[test]
 fn tables_do_not_depend_on_the_order_of_prefixes() {
     let mut random = Random(2);

@@ -108,7 +108,21 @@ pub(super) const DAEMON: Section = Section {
             "metrics_listen",
             "an address and port such as \"127.0.0.1:9477\"",
             Value(r#""127.0.0.1:9477""#),
-            "Where `/metrics` is served.",
+            "Where `/metrics` and the status page are served.",
+        ),
+        key(
+            "status_page",
+            r#""loopback", "everywhere" or "off""#,
+            Value(r#""loopback""#),
+            "Who gets the status page at `/`, which names sources: `loopback` is connections over \
+             the loopback interface, `everywhere` is who reaches `metrics_listen`.",
+        ),
+        key(
+            "status_page_hosts",
+            "an array of host names",
+            Value("[]"),
+            "Names by which browsers may ask for the status page, beside addresses and \
+             `localhost`; others are refused, lest a web site rebinds its name to this host.",
         ),
         key(
             "pin_path",

@@ -1,9 +1,7 @@
-//! Debian's fail2ban, for the test of the action file that this project ships.
-//!
-//! Unpacked, not installed: its package would start a service that changes the host's firewall.
+//! Debian's packages that are unpacked, not installed: installing them would start a service.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -11,28 +9,51 @@ use anyhow::{Context, Result, bail};
 use crate::command::{self, say};
 use crate::workspace::Workspace;
 
-const SERVER: &str = "usr/bin/fail2ban-server";
+/// A package, and where its parts go.
+struct Unpacked {
+    name: &'static str,
+    /// Without it the place is not complete.
+    program: &'static str,
+    place: PathBuf,
+}
 
-/// Unpacks it into `target/tools/fail2ban`, where the test looks, unless it is there.
-pub fn ensure(workspace: &Workspace) -> Result<()> {
-    let place = workspace.fail2ban();
-    if place.join(SERVER).is_file() {
+/// fail2ban, for the test of the action file that this project ships: where that test looks.
+pub fn fail2ban(workspace: &Workspace) -> Result<()> {
+    ensure(&Unpacked {
+        name: "fail2ban",
+        program: "usr/bin/fail2ban-server",
+        place: workspace.fail2ban(),
+    })
+}
+
+fn ensure(package: &Unpacked) -> Result<()> {
+    let Unpacked {
+        name,
+        program,
+        place,
+    } = package;
+    if place.join(program).is_file() {
         return Ok(());
     }
     say(&format!(
-        "unpacking Debian's fail2ban into {}",
+        "unpacking Debian's {name} into {}",
         place.display()
     ));
-    unpack(&place).with_context(|| {
+    unpack(package).with_context(|| {
         format!(
-            "no fail2ban for its test; unpack Debian's package by hand: apt-get download fail2ban \
-             && dpkg-deb -x fail2ban_*.deb {}",
+            "no {name}; unpack Debian's package by hand: apt-get download {name} && dpkg-deb -x \
+             {name}_*.deb {}",
             place.display()
         )
     })
 }
 
-fn unpack(place: &Path) -> Result<()> {
+fn unpack(package: &Unpacked) -> Result<()> {
+    let Unpacked {
+        name,
+        program,
+        place,
+    } = package;
     for program in ["apt-get", "dpkg-deb"] {
         if !command::is_on_path(program) {
             bail!("this host has no {program}");
@@ -41,12 +62,12 @@ fn unpack(place: &Path) -> Result<()> {
     let parent = place.parent().context("it has no parent folder")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     let staging = tempfile::Builder::new()
-        .prefix(".fail2ban-")
+        .prefix(".unpacking-")
         .tempdir_in(parent)
         .with_context(|| format!("cannot write to {}", parent.display()))?;
     let download = || {
         let mut apt = Command::new("apt-get");
-        apt.args(["--quiet=2", "download", "fail2ban"]);
+        apt.args(["--quiet=2", "download", name]);
         command::output(apt.current_dir(staging.path())).map(drop)
     };
     // Fresh machines have no package lists yet.
@@ -58,7 +79,7 @@ fn unpack(place: &Path) -> Result<()> {
         .with_context(|| format!("cannot read {}", staging.path().display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .context("apt-get download left no fail2ban*.deb")?;
+        .with_context(|| format!("apt-get download left no {name}*.deb"))?;
     let unpacked = staging.path().join("unpacked");
     command::output(
         Command::new("dpkg-deb")
@@ -66,8 +87,8 @@ fn unpack(place: &Path) -> Result<()> {
             .arg(package)
             .arg(&unpacked),
     )?;
-    if !unpacked.join(SERVER).is_file() {
-        bail!("the package has no {SERVER}");
+    if !unpacked.join(program).is_file() {
+        bail!("the package has no {program}");
     }
     if place.exists() {
         // Of an interrupted run: a rename needs an empty place.

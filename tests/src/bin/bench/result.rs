@@ -1,0 +1,197 @@
+//! What a part of the bench found: tables, targets, plots; as text and as JSON.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+/// All of one part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// As on the command line.
+    pub name: String,
+    /// Where and when.
+    pub taken: Taken,
+    /// In their order.
+    pub tables: Vec<Table>,
+    /// What was to be reached.
+    pub reach: Vec<Reach>,
+    /// For docs/performance.md.
+    pub plots: Vec<Plot>,
+}
+
+/// The circumstances of a measurement.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Taken {
+    /// Processor and number of CPUs.
+    pub machine: String,
+    /// Release.
+    pub kernel: String,
+    /// Of the checkout; `+` if files had been changed.
+    pub commit: String,
+    /// UTC.
+    pub date: String,
+    /// Whether it is one not to be quoted.
+    pub is_quick: bool,
+}
+
+/// Numbers with names.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Table {
+    /// What it shows, with the unit.
+    pub title: String,
+    /// What one has to know to read it; may be empty.
+    pub note: String,
+    /// Of the cells; the names of the rows have none.
+    pub columns: Vec<String>,
+    /// Name and cells.
+    pub rows: Vec<(String, Vec<Option<f64>>)>,
+}
+
+/// A target.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reach {
+    /// In words.
+    pub target: String,
+    /// What was found, in words.
+    pub measured: String,
+    /// Whether it is reached.
+    pub is_met: bool,
+}
+
+/// A picture.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plot {
+    /// File name without `.svg`.
+    pub file: String,
+    /// What it shows, with the unit.
+    pub title: String,
+    /// Of the horizontal axis, which is logarithmic.
+    pub x: String,
+    /// Whether the vertical axis is logarithmic.
+    pub is_log: bool,
+    /// Lines.
+    pub series: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(title: &str, note: &str, columns: &[&str]) -> Self {
+        Self {
+            title: title.into(),
+            note: note.into(),
+            columns: columns.iter().map(|column| (*column).into()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// One row more.
+    pub fn row(&mut self, name: &str, cells: impl IntoIterator<Item = Option<f64>>) {
+        self.rows.push((name.into(), cells.into_iter().collect()));
+    }
+
+    /// As markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("### {}\n\n", self.title);
+        if !self.note.is_empty() {
+            let _ = writeln!(text, "{}\n", self.note);
+        }
+        let _ = writeln!(text, "| | {} |", self.columns.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(self.columns.len()));
+        for (name, cells) in &self.rows {
+            let cells: Vec<_> = cells
+                .iter()
+                .map(|cell| cell.map_or("–".into(), number))
+                .collect();
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+        text
+    }
+}
+
+impl Reach {
+    /// `measured` is to be at most `limit`.
+    pub fn at_most(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
+        Self {
+            target: format!("{target}: at most {}{unit}", number(limit)),
+            measured: format!("{}{unit}", number(measured)),
+            is_met: measured <= limit,
+        }
+    }
+}
+
+impl Part {
+    /// As markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        for table in &self.tables {
+            let _ = writeln!(text, "{}", table.markdown());
+        }
+        text + &reach(std::slice::from_ref(self))
+    }
+
+    /// Into a folder.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(format!("{}.json", self.name));
+        let text = serde_json::to_string_pretty(self)?;
+        fs::write(&path, text).with_context(|| path.display().to_string())
+    }
+
+    /// Out of a folder; `None` if it was not measured yet.
+    ///
+    /// # Errors
+    /// A file that is none of ours.
+    pub fn saved(folder: &Path, name: &str) -> Result<Option<Self>> {
+        let path = folder.join(format!("{name}.json"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let part = serde_json::from_str(&text);
+        part.with_context(|| path.display().to_string())
+    }
+}
+
+/// All targets of these parts, as markdown.
+pub fn reach(parts: &[Part]) -> String {
+    let mut text = String::from("| target | measured | |\n|---|---|---|\n");
+    for reach in parts.iter().flat_map(|part| &part.reach) {
+        let met = if reach.is_met { "met" } else { "**not met**" };
+        let _ = writeln!(text, "| {} | {} | {met} |", reach.target, reach.measured);
+    }
+    text
+}
+
+/// With as many digits as mean something.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return "–".into();
+    }
+    if value == value.trunc() && size < 1000.0 {
+        return format!("{value:.0}");
+    }
+    match size {
+        size if size < 0.1 => format!("{value:.4}"),
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 100.0 => format!("{value:.1}"),
+        _ => grouped(value),
+    }
+}
+
+fn grouped(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::from(if value < 0.0 { "-" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! The same policy for nftables and ipset.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::lists::List;
+
+/// A table `edge` of family `inet` with sets of the prefixes; overlapping ones are merged.
+pub fn nft_sets(list: &List) -> String {
+    let v4 = list
+        .v4
+        .iter()
+        .map(|(address, length)| format!("{}/{length}", Ipv4Addr::from(*address)));
+    let v6 = list
+        .v6
+        .iter()
+        .map(|(upper, length)| format!("{}/{length}", v6(*upper)));
+    format!(
+        "table inet edge {{\n{}{}}}\n",
+        nft_set("listed4", "ipv4_addr", &v4.collect::<Vec<_>>()),
+        nft_set("listed6", "ipv6_addr", &v6.collect::<Vec<_>>()),
+    )
+}
+
+/// One set.
+pub fn nft_set(name: &str, kind: &str, elements: &[String]) -> String {
+    let elements = match elements.is_empty() {
+        true => String::new(),
+        false => format!("elements = {{ {} }}\n", elements.join(",\n")),
+    };
+    format!("set {name} {{ type {kind}; flags interval; auto-merge\n{elements}}}\n")
+}
+
+/// The same for `ipset restore`.
+pub fn ipsets(list: &List) -> String {
+    let most = list.v4.len().max(list.v6.len()).max(1024);
+    let mut text = format!(
+        "create listed4 hash:net family inet maxelem {most}\n\
+         create listed6 hash:net family inet6 maxelem {most}\n"
+    );
+    for (address, length) in &list.v4 {
+        let _ = writeln!(text, "add listed4 {}/{length}", Ipv4Addr::from(*address));
+    }
+    for (upper, length) in &list.v6 {
+        let _ = writeln!(text, "add listed6 {}/{length}", v6(*upper));
+    }
+    text
+}
+
+fn v6(upper: u64) -> Ipv6Addr {
+    Ipv6Addr::from(u128::from(upper) << 64)
+}
