@@ -16,7 +16,7 @@ use std::thread;
 /// Of each of two packets.
 const PACKETS: u64 = 5_000_000;
 /// However fast packets are judged.
-const RELOADS: u32 = 100;
+const RELOADS: u32 = 20;
 /// In one test run, during which no slot is free: short.
 const REPEAT: u32 = 1000;
 
