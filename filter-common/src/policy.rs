@@ -315,7 +315,8 @@ pub fn class_entry<P: Pages + ?Sized>(
         &fixed.classes[class % FIXED_CLASSES]
     } else {
         let class = class.wrapping_sub(FIXED_CLASSES);
-        let page = pages.page(fixed.settings.class_page + (class / CLASSES_IN_PAGE) as u32)?;
+        let page = (class / CLASSES_IN_PAGE) as u32;
+        let page = pages.page(fixed.settings.class_page.wrapping_add(page))?;
         let rows: &ClassPage = zerocopy::transmute_ref!(page);
         &rows[class % CLASSES_IN_PAGE]
     };
@@ -331,7 +332,8 @@ pub fn group_entry<P: Pages + ?Sized>(
     interface: u32,
     address: usize,
 ) -> Option<GroupEntry> {
-    let page = pages.page(fixed.settings.group_page + (group / GROUPS_IN_PAGE) as u32)?;
+    let page = (group / GROUPS_IN_PAGE) as u32;
+    let page = pages.page(fixed.settings.group_page.wrapping_add(page))?;
     let groups: &GroupPage = zerocopy::transmute_ref!(page);
     let group = &groups[group % GROUPS_IN_PAGE];
     Some(group[interface as usize % (2 * INTERFACES)][address % (2 * ADDRESSES)])

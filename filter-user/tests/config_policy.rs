@@ -213,26 +213,6 @@ service dns: 53/udp 53/tcp, enforce
 }
 
 #[test]
-fn the_default_configuration_drops_nothing() {
-    let loaded = load(&shipped("edge-filter.toml"), &HostFacts::default()).expect("valid");
-    assert_eq!(loaded.warnings, []);
-    assert_eq!(loaded.policy.mode, Mode::Monitor);
-    assert_eq!(loaded.policy.unlisted_ports, Unlisted::Pass);
-}
-
-#[test]
-fn the_default_configuration_is_valid_with_its_comments_removed() {
-    let text = std::fs::read_to_string(shipped("edge-filter.toml")).unwrap();
-    let (_, examples) = text.split_once("# [prefix_list").unwrap();
-    let examples = format!(
-        "[prefix_list{}",
-        examples.replace("\n# ", "\n").replace("\n#\n", "\n")
-    );
-    let policy = parse(&format!("{MINIMAL}{examples}"));
-    assert_eq!(policy.services.len(), 1);
-}
-
-#[test]
 fn documented_defaults_are_the_defaults() {
     let mut text = String::new();
     for (header, table) in [

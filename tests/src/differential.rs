@@ -23,7 +23,7 @@ use crate::random::Random;
 use crate::scenario;
 
 /// A unit of both clocks: 250 of 1.024 us, 16,000 of 16 ns.
-const STEP_NS: u64 = 256_000;
+pub const STEP_NS: u64 = 256_000;
 
 /// A rate of the oracle's is refilled long before.
 pub const AGES_NS: u64 = STEP_NS * 4_000_000;
@@ -124,7 +124,11 @@ impl Run {
 
     /// The same context, for the packet path in ordinary memory.
     pub fn host(&self) -> Host {
-        let mut host = Host::default();
+        self.host_of(Host::default())
+    }
+
+    /// The same in a host of another size.
+    pub fn host_of(&self, mut host: Host) -> Host {
         host.interface = self.slot().unwrap_or(UNKNOWN_INTERFACE);
         host.exceptions = worth(&self.bans(), &self.allows());
         host.is_bypassed = self.context.is_bypassed;

@@ -7,6 +7,7 @@ pub mod events;
 pub mod exceptions;
 pub mod fixtures;
 pub mod frame;
+pub mod fuzzing;
 pub mod kernel;
 pub mod netns;
 pub mod oracle;

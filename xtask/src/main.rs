@@ -12,7 +12,9 @@ mod check;
 mod command;
 mod demo;
 mod differential;
+mod dist;
 mod environment;
+mod fuzz;
 mod kernel_matrix;
 mod setup;
 mod soak;
@@ -45,8 +47,12 @@ enum Task {
     Soak,
     /// Costs beside the peers: a packet, a reload (as root; installs the peers)
     Bench(bench::Options),
+    /// Hostile bytes, by the million, through everything that reads any
+    Fuzz(fuzz::Options),
     /// Format, lints on host and BPF code, docs, licences, advisories
     Check,
+    /// Make packages, tarball, bill of materials and checksums in target/dist
+    Dist(dist::Options),
     /// Show the filter at work between two network namespaces (as root)
     Demo,
 }
@@ -75,7 +81,9 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Differential(options) => differential::run(&workspace, &options),
         Task::Soak => soak::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Check => check::run(&workspace),
+        Task::Dist(options) => dist::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
     }
 }

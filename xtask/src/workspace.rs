@@ -1,6 +1,7 @@
 //! Where things are. Nothing here creates or changes anything.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -50,9 +51,28 @@ impl Workspace {
         &self.tools
     }
 
+    /// The search path with the tools of the build before all others.
+    pub fn path_with_tools(&self) -> Result<OsString> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let folders = [self.tools.join("bin")]
+            .into_iter()
+            .chain(env::split_paths(&path));
+        env::join_paths(folders).context("the folder of the tools cannot stand in PATH")
+    }
+
     /// The linker of the packet program.
     pub fn bpf_linker(&self) -> PathBuf {
         self.tools.join("bin/bpf-linker")
+    }
+
+    /// What builds fuzz targets.
+    pub fn cargo_fuzz(&self) -> PathBuf {
+        self.tools.join("bin/cargo-fuzz")
+    }
+
+    /// The fuzz targets, and the corpora that are kept.
+    pub fn fuzz_folder(&self) -> PathBuf {
+        self.root.join("tests/fuzz")
     }
 
     /// Folder of the finished packet programs. Build scripts and tests find them by this path
@@ -69,6 +89,11 @@ impl Workspace {
     /// Debian's fail2ban, unpacked. Its test finds it by this path, as it does the objects.
     pub fn fail2ban(&self) -> PathBuf {
         self.root.join("target/tools/fail2ban")
+    }
+
+    /// Debian's Prometheus, unpacked: the same.
+    pub fn prometheus(&self) -> PathBuf {
+        self.root.join("target/tools/prometheus")
     }
 
     /// The `edge-filter` binary of the release build.

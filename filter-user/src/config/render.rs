@@ -66,9 +66,16 @@ fn origin(place: &Place, file: &str) -> Option<Origin<'static>> {
 
 fn snippet<'a>(place: &'a Place, file: &str) -> Snippet<'a, Annotation<'a>> {
     let path = (!is_cut(place)).then(|| file.to_owned());
-    Snippet::source(place.excerpt.as_str())
+    Snippet::source(without_c1(&place.excerpt))
         .line_start(place.line as usize)
         .path(path)
+}
+
+/// The renderer shows the other control characters as pictures, but lets those of C1 through, of
+/// which terminals obey some: U+009B begins an escape sequence. What stands for them is as many
+/// bytes long, so that spans still hold.
+fn without_c1(text: &str) -> String {
+    text.replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{b7}")
 }
 
 fn is_cut(place: &Place) -> bool {

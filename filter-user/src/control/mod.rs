@@ -7,7 +7,7 @@ mod client;
 mod server;
 
 pub use client::{ClientError, ask, open};
-pub use server::{Asked, Server};
+pub use server::{Asked, Server, answer};
 
 use crate::guard::Finding;
 use crate::report::Status;

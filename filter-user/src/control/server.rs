@@ -9,7 +9,9 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -108,8 +110,26 @@ async fn converse(
     journal: &Journal,
 ) -> io::Result<()> {
     let caller = stream.peer_cred()?.uid();
+    let (input, output) = stream.into_split();
+    answer(input, output, caller, &requests, journal).await
+}
+
+/// Answers a user, request by request, until nothing more comes in. Needs a tokio runtime.
+///
+/// # Errors
+/// The caller is gone, or was too slow.
+pub async fn answer<I, O>(
+    input: I,
+    mut output: O,
+    caller: u32,
+    requests: &mpsc::Sender<Asked>,
+    journal: &Journal,
+) -> io::Result<()>
+where
+    I: AsyncRead + Unpin,
+    O: AsyncWrite + Unpin,
+{
     let is_allowed = caller == 0 || caller == rustix::process::geteuid().as_raw();
-    let (input, mut output) = stream.into_split();
     let mut input = BufReader::new(input);
     let limit = match is_allowed {
         true => MAX_REQUEST_BYTES,
@@ -134,7 +154,7 @@ async fn converse(
             Ok(Request::Events { follow }) => {
                 return events::stream(journal, follow, &mut input, &mut output).await;
             }
-            Ok(request) => ask_daemon(request, &requests).await,
+            Ok(request) => ask_daemon(request, requests).await,
         };
         in_time(write(&mut output, &answer)).await?;
         if !is_allowed {
@@ -158,10 +178,7 @@ async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> 
         .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
 }
 
-async fn write(
-    output: &mut (impl tokio::io::AsyncWrite + Unpin),
-    answer: &Answer,
-) -> io::Result<()> {
+async fn write(output: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     output.write_all(&line).await

@@ -77,7 +77,7 @@ impl Daemon {
         let deadline = terms.confirm_seconds.map(|seconds| {
             // The clock's fraction of a second is the operator's.
             let boot = clock::boot_seconds() + u64::from(seconds) + 1;
-            (boot as u32, now + u64::from(seconds) + 1)
+            (boot as u32, clock::unix_seconds_at(boot))
         });
         let applied = Applied {
             pin_path: self.settings.pin_path.clone(),

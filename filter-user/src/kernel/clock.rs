@@ -2,6 +2,8 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
+const SECOND_NS: i128 = 1_000_000_000;
+
 /// Nanoseconds of the monotonic clock: what source cells, bans and allows count in.
 pub fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
@@ -11,6 +13,18 @@ pub fn monotonic_ns() -> u64 {
 /// Seconds since boot, suspend included: what deadlines count in.
 pub fn boot_seconds() -> u64 {
     clock_gettime(ClockId::Boottime).tv_sec as u64
+}
+
+/// The wall clock's second, since 1970, at which so many seconds since boot will have passed: the
+/// nearest, so that all who ask of one moment say the same.
+pub fn unix_seconds_at(boot_seconds: u64) -> u64 {
+    let ns = |clock| {
+        let now = clock_gettime(clock);
+        i128::from(now.tv_sec) * SECOND_NS + i128::from(now.tv_nsec)
+    };
+    let booted_at = ns(ClockId::Realtime) - ns(ClockId::Boottime);
+    let at = booted_at + i128::from(boot_seconds) * SECOND_NS;
+    u64::try_from((at + SECOND_NS / 2) / SECOND_NS).unwrap_or(0)
 }
 
 /// Whether something keeps the wall clock right, such as NTP.

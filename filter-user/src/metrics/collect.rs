@@ -17,7 +17,7 @@ use filter_common::version::ABI_VERSION;
 ///
 /// # Errors
 /// A map cannot be read: no scrape is better than a wrong one.
-pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>, KernelError> {
+pub fn collect(shared: &Shared, links: &[Link]) -> Result<Vec<Family>, KernelError> {
     let view = shared.view().clone();
     let pins = &shared.pins;
     let mut scrape = Scrape::default();
@@ -55,13 +55,15 @@ pub fn collect(shared: &Shared, links: &[Link], now: u64) -> Result<Vec<Family>,
     let active = pins.state.active();
     let boot_seconds = clock::boot_seconds();
     let deadline = u64::from(active.deadline_seconds());
-    let deadline_at = (now + deadline).saturating_sub(boot_seconds);
     let is_bypassed = pins.state.bypass_until_seconds() > boot_seconds;
     scrape.add(&table::GENERATION, &[], u64::from(active.generation()));
     scrape.add(&table::APPLIED, &[], view.in_force.applied_at);
     scrape.add(&table::FALLBACK, &[], view.in_force.is_fallback);
     scrape.add(&table::FILE_DIFFERS, &[], view.is_file_different);
-    let deadline_at = if deadline == 0 { 0 } else { deadline_at };
+    let deadline_at = match deadline {
+        0 => 0,
+        deadline => clock::unix_seconds_at(deadline),
+    };
     scrape.add(&table::APPLY_DEADLINE, &[], deadline_at);
     scrape.add(&table::BYPASS, &[], is_bypassed);
     scrape.add(&table::GUARD_FINDINGS, &[], view.guard_findings);

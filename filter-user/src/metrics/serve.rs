@@ -3,7 +3,7 @@
 
 use super::collect::collect;
 use super::encode::{Format, encode};
-use crate::daemon::{Shared, unix_now};
+use crate::daemon::Shared;
 use crate::kernel::netlink;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -133,8 +133,7 @@ async fn metrics(
 async fn scrape(shared: Arc<Shared>, format: Format) -> anyhow::Result<String> {
     let links = netlink::links().await?;
     // Millions of cells are counted: beside the loop's thread.
-    let families =
-        tokio::task::spawn_blocking(move || collect(&shared, &links, unix_now())).await??;
+    let families = tokio::task::spawn_blocking(move || collect(&shared, &links)).await??;
     Ok(encode(&families, format))
 }
 

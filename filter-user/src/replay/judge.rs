@@ -15,6 +15,7 @@ use std::ops::RangeInclusive;
 pub struct Judge {
     generation: Generation,
     host: Host,
+    tracked_sources: u32,
     names: Vec<String>,
     devices: Vec<String>,
     unlisted: Unlisted,
@@ -82,12 +83,12 @@ impl Judge {
             }
             None => (devices.len() == 1).then_some(0),
         };
-        let mut host = Host::with_sources(policy.daemon.tracked_sources);
-        host.ephemeral = ephemeral_ports.clone().into_inner();
-        host.now_ns = 0;
+        let tracked_sources = policy.daemon.tracked_sources;
+        let ephemeral = ephemeral_ports.clone().into_inner();
         Ok(Self {
             generation,
-            host,
+            host: empty(tracked_sources, ephemeral),
+            tracked_sources,
             names: policy.services.iter().map(|s| s.name.clone()).collect(),
             // Who names one means that, whatever the capture calls it.
             devices: if device.is_some() {
@@ -99,6 +100,13 @@ impl Judge {
             otherwise,
             counts: vec![Count::default(); COUNTERS],
         })
+    }
+
+    /// As if it had seen no packet yet.
+    pub fn start_over(mut self) -> Self {
+        self.host = empty(self.tracked_sources, self.host.ephemeral);
+        self.counts.fill(Count::default());
+        self
     }
 
     /// From now on packets come in by this interface of the capture.
@@ -159,4 +167,11 @@ impl Judge {
     pub(super) const fn asks_for_sockets(&self) -> bool {
         !matches!(self.unlisted, Unlisted::Pass)
     }
+}
+
+fn empty(tracked_sources: u32, ephemeral: (u16, u16)) -> Host {
+    let mut host = Host::with_sources(tracked_sources);
+    host.ephemeral = ephemeral;
+    host.now_ns = 0;
+    host
 }

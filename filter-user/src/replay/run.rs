@@ -58,6 +58,11 @@ impl Replay {
         }
     }
 
+    /// Its judges, if there were two.
+    pub fn into_judges(self) -> Option<[Judge; 2]> {
+        Some([self.judge, self.changes?.then])
+    }
+
     /// Reads a capture to its end.
     ///
     /// # Errors

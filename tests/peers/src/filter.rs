@@ -115,7 +115,7 @@ fn judge(flow: &Flow) -> Outcome {
     }
     let now = clock();
     // SAFETY: the expiry is a word; nobody changes the map while the bench runs.
-    if unsafe { BANNED.get(&flow.source) }.is_some_and(|expiry| *expiry > now) {
+    if unsafe { BANNED.get(flow.source) }.is_some_and(|expiry| *expiry > now) {
         return Outcome::Banned;
     }
     let said = if flow.is_ipv6 {
@@ -143,7 +143,7 @@ fn conforms(flow: &Flow, now: u64) -> bool {
     } else {
         flow.source
     };
-    if let Some(arrival) = RATES.get_ptr_mut(&source) {
+    if let Some(arrival) = RATES.get_ptr_mut(source) {
         // SAFETY: a word in a map's value; a lost update is accepted here.
         let arrival = unsafe { &mut *arrival };
         let from = if *arrival > now { *arrival } else { now };
@@ -153,7 +153,7 @@ fn conforms(flow: &Flow, now: u64) -> bool {
         *arrival = from + rate.interval_ns;
     } else {
         let first = now + rate.interval_ns;
-        let _ = RATES.insert(&source, &first, 0);
+        let _ = RATES.insert(source, first, 0);
     }
     true
 }

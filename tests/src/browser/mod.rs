@@ -162,7 +162,11 @@ impl Browser {
     /// # Panics
     /// If it cannot be written.
     pub fn screenshot(&mut self, path: &Path) {
-        let parameters = json!({ "format": "png", "captureBeyondViewport": true });
+        // Without a clip, the width of a scroll bar that is not drawn is missing.
+        let size = "[innerWidth, document.documentElement.scrollHeight]";
+        let size = self.evaluate(size);
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let parameters = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let answer = self.call("Page.captureScreenshot", parameters);
         let data = answer["data"].as_str().expect("it is base64");
         fs::write(path, pipe::from_base64(data)).expect("the folder is ours");

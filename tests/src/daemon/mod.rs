@@ -7,6 +7,7 @@ mod held;
 mod host;
 mod metrics;
 mod process;
+mod prometheus;
 mod strace;
 mod terminal;
 
@@ -16,5 +17,6 @@ pub use held::Held;
 pub use host::{Host, METRICS, binary, get, next_binary, object};
 pub use metrics::{Metrics, Sample};
 pub use process::Daemon;
+pub use prometheus::{JOB, Prometheus, shipped, tool};
 pub use strace::Strace;
 pub use terminal::Terminal;

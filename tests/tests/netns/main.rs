@@ -7,6 +7,7 @@ mod bans;
 mod boot;
 mod bypass;
 mod clock;
+mod dashboard;
 mod doctor;
 mod events;
 mod explain;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use spdx::{Expression, LicenseReq, ParseMode};
 
-use crate::check::policy::Policy;
+use crate::check::policy::{Licenses, Policy};
 use crate::command::{self, say};
 use crate::workspace::Workspace;
 
@@ -37,7 +37,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         .iter()
         .flat_map(|package| {
             let findings = [
-                licence_finding(package, &policy.licenses.allow),
+                licence_finding(package, &policy.licenses),
                 source_finding(package, &policy.sources.allow_registry),
             ];
             findings.into_iter().flatten()
@@ -65,7 +65,7 @@ pub fn packages(workspace: &Workspace) -> Result<Vec<Package>> {
     Ok(metadata.packages)
 }
 
-fn licence_finding(package: &Package, allowed: &[String]) -> Option<String> {
+fn licence_finding(package: &Package, licenses: &Licenses) -> Option<String> {
     let Package { name, version, .. } = package;
     let Some(text) = &package.license else {
         return Some(format!("{name} {version}: states no licence"));
@@ -74,14 +74,19 @@ fn licence_finding(package: &Package, allowed: &[String]) -> Option<String> {
     let Ok(expression) = Expression::parse_mode(text, ParseMode::LAX) else {
         return Some(format!("{name} {version}: `{text}` is no SPDX expression"));
     };
-    let is_accepted = expression.evaluate(|required| is_allowed(required, allowed));
+    let exceptions = licenses.exceptions.iter().filter(|e| e.name == *name);
+    let allowed: Vec<&String> = exceptions
+        .flat_map(|exception| &exception.allow)
+        .chain(&licenses.allow)
+        .collect();
+    let is_accepted = expression.evaluate(|required| is_allowed(required, &allowed));
     (!is_accepted).then(|| format!("{name} {version}: licence {text}"))
 }
 
 /// An exception adds rights, but is a text of its own: it has to be listed with its licence.
-fn is_allowed(required: &LicenseReq, allowed: &[String]) -> bool {
+fn is_allowed(required: &LicenseReq, allowed: &[&String]) -> bool {
     let text = required.to_string();
-    allowed.contains(&text)
+    allowed.contains(&&text)
 }
 
 fn source_finding(package: &Package, allowed: &[String]) -> Option<String> {
@@ -95,6 +100,7 @@ fn source_finding(package: &Package, allowed: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Package, licence_finding, source_finding};
+    use crate::check::policy::{Exception, Licenses};
 
     fn package(license: Option<&str>, source: Option<&str>) -> Package {
         Package {
@@ -106,7 +112,24 @@ mod tests {
     }
 
     fn is_refused(license: Option<&str>) -> bool {
-        licence_finding(&package(license, None), &["MIT".into(), "ISC".into()]).is_some()
+        licence_finding(&package(license, None), &licenses("another")).is_some()
+    }
+
+    fn licenses(exceptional: &str) -> Licenses {
+        Licenses {
+            allow: vec!["MIT".into(), "ISC".into()],
+            exceptions: vec![Exception {
+                name: exceptional.into(),
+                allow: vec!["NCSA".into()],
+            }],
+        }
+    }
+
+    #[test]
+    fn an_exception_is_for_one_crate() {
+        let package = package(Some("MIT AND NCSA"), None);
+        assert!(licence_finding(&package, &licenses("example")).is_none());
+        assert!(licence_finding(&package, &licenses("another")).is_some());
     }
 
     #[test]

@@ -23,6 +23,19 @@ pub struct Policy {
 pub struct Licenses {
     /// SPDX identifiers.
     pub allow: Vec<String>,
+    /// What single crates may have besides.
+    #[serde(default)]
+    pub exceptions: Vec<Exception>,
+}
+
+/// `[[licenses.exceptions]]`
+#[derive(Deserialize)]
+pub struct Exception {
+    /// Name of the crate.
+    #[serde(rename = "crate")]
+    pub name: String,
+    /// SPDX identifiers.
+    pub allow: Vec<String>,
 }
 
 /// `[sources]`

@@ -8,8 +8,10 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 
 mod bpf_linker;
+mod cargo_fuzz;
 pub mod debian;
 mod host_packages;
+mod packagers;
 mod rust_src;
 mod unpacked;
 
@@ -26,6 +28,10 @@ pub enum Needs {
     KernelMatrix,
     /// Also to measure beside the peers: only the bench installs those.
     Bench,
+    /// To compile the packet program, and fuzz targets.
+    Fuzzing,
+    /// Also to make packages and try them.
+    Packages,
 }
 
 /// `cargo xtask setup`: everything.
@@ -38,8 +44,15 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs != Needs::Build {
         host_packages::ensure(needs)?;
     }
+    if needs == Needs::Fuzzing {
+        cargo_fuzz::ensure(workspace)?;
+    }
     if matches!(needs, Needs::Tests | Needs::KernelMatrix) {
         unpacked::fail2ban(workspace)?;
+        unpacked::prometheus(workspace)?;
+    }
+    if needs == Needs::Packages {
+        packagers::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)

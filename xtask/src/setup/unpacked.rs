@@ -26,6 +26,15 @@ pub fn fail2ban(workspace: &Workspace) -> Result<()> {
     })
 }
 
+/// Prometheus, for the tests of the alert rules and the dashboard that this project ships.
+pub fn prometheus(workspace: &Workspace) -> Result<()> {
+    ensure(&Unpacked {
+        name: "prometheus",
+        program: "usr/bin/promtool",
+        place: workspace.prometheus(),
+    })
+}
+
 fn ensure(package: &Unpacked) -> Result<()> {
     let Unpacked {
         name,
