@@ -5,7 +5,7 @@ use super::collect::collect;
 use super::encode::{Format, encode};
 use crate::daemon::Shared;
 use crate::kernel::netlink;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -93,7 +93,8 @@ async fn accept(listener: &TcpListener, router: &Router, limits: Limits) {
                 continue;
             }
         };
-        let service = router.clone().layer(Extension(Ends::of(&stream)));
+        let ends = ConnectInfo(Ends::of(&stream));
+        let service = router.clone().layer(Extension(ends));
         tokio::spawn(async move {
             let connection = http1::Builder::new()
                 .keep_alive(false)
@@ -113,7 +114,7 @@ async fn accept(listener: &TcpListener, router: &Router, limits: Limits) {
 
 async fn metrics(
     State(shared): State<Arc<Shared>>,
-    Extension(ends): Extension<Ends>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     headers: HeaderMap,
 ) -> Response {
     shared.view().scraper = ends.0;
