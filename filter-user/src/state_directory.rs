@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::geteuid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// A failure at a file of the state directory.
@@ -58,14 +61,35 @@ impl StateError {
     }
 }
 
-/// Makes the folder, for root alone.
+/// Makes the folder, for root alone; one that is there and open to others is closed to them. Who
+/// could write to it could put a policy of his own in force: that is said in the log.
 ///
 /// # Errors
 /// It cannot be made.
 pub fn create(path: &Path) -> Result<(), StateError> {
     let mut builder = fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(path);
-    made.map_err(|source| StateError::file(path, "making the folder", source))
+    made.map_err(|source| StateError::file(path, "making the folder", source))?;
+    let found = fs::metadata(path);
+    let found = found.map_err(|source| StateError::file(path, "looking at the folder", source))?;
+    let folder = path.display();
+    let owner = found.uid();
+    if owner != 0 && owner != geteuid().as_raw() {
+        tracing::error!(
+            "{folder} belongs to user {owner}, who can change the policy: chown root {folder}"
+        );
+        return Ok(());
+    }
+    let mode = found.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let closed = fs::set_permissions(path, Permissions::from_mode(0o700));
+        let done = closed.map_or_else(
+            |error| format!("NOT closed to them: {error}"),
+            |()| "closed to them".into(),
+        );
+        tracing::warn!("{folder} was open to other users (mode {mode:o}): {done}");
+    }
+    Ok(())
 }
 
 /// Replaces a file in one step, mode 0600.
@@ -283,6 +307,20 @@ mod tests {
         Lock::take(folder.path(), Path::new("/sys/fs/bpf/other")).unwrap();
         drop(first);
         Lock::take(folder.path(), pin_path).unwrap();
+    }
+
+    #[test]
+    fn it_is_for_one_user_alone_as_are_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let fresh = folder.path().join("a/b");
+        create(&fresh).unwrap();
+        assert_eq!(mode(&fresh), 0o700);
+        fs::set_permissions(&fresh, Permissions::from_mode(0o777)).unwrap();
+        create(&fresh).unwrap();
+        assert_eq!(mode(&fresh), 0o700);
+        write(&fresh.join("file"), &[b"text"]).unwrap();
+        assert_eq!(mode(&fresh.join("file")), 0o600);
     }
 
     #[test]

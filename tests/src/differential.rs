@@ -14,6 +14,7 @@ use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::policy::Policy;
 use filter_user::offline::Host;
 
+use crate::built;
 use crate::exceptions::{Exception, latest, worth};
 use crate::kernel::{Tested, anonymous};
 use crate::netns::raw::PacketSocket;
@@ -26,6 +27,9 @@ pub const STEP_NS: u64 = 256_000;
 
 /// A rate of the oracle's is refilled long before.
 pub const AGES_NS: u64 = STEP_NS * 4_000_000;
+
+/// One frame in so many comes again in all its beginnings: some hundred more.
+const CUT_ONE_IN: usize = 400;
 
 /// With services by number, which these policies have in order.
 fn numbered(exceptions: &[(IpAddr, u8, Option<usize>, u64)]) -> Vec<Exception> {
@@ -70,6 +74,8 @@ pub struct Run {
     /// What it meets; the clock goes on with each packet.
     pub context: Context,
     random: Random,
+    /// Of a frame that was met whole: it comes again, cut short at every byte.
+    beginnings: Vec<Vec<u8>>,
 }
 
 impl Run {
@@ -92,6 +98,7 @@ impl Run {
             generation,
             context,
             random,
+            beginnings: Vec::new(),
         }
     }
 
@@ -139,11 +146,18 @@ impl Run {
         if self.random.one_in(4) {
             self.context.now_ns += STEP_NS * self.random.below(400) as u64;
         }
-        if self.random.one_in(2) {
-            scenario::visit(&mut self.random, &self.policy)
-        } else {
-            scenario::frame(&mut self.random)
+        if let Some(short) = self.beginnings.pop() {
+            return short;
         }
+        let frame = match self.random.below(6) {
+            0..=2 => return scenario::visit(&mut self.random, &self.policy),
+            3..=4 => scenario::frame(&mut self.random),
+            _ => scenario::built(&mut self.random),
+        };
+        if self.random.one_in(CUT_ONE_IN) {
+            self.beginnings = built::truncations(&frame).collect();
+        }
+        frame
     }
 
     /// What is needed to understand a disagreement.

@@ -21,6 +21,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod load;
+
 /// Index of `lo` in every network namespace: where test runs come in by.
 const LOOPBACK: u32 = 1;
 

@@ -1,5 +1,6 @@
 //! Packets, oracle, fixtures and namespaces for the tests of edge-filter.
 pub mod browser;
+pub mod built;
 pub mod daemon;
 pub mod differential;
 pub mod events;

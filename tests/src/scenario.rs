@@ -1,5 +1,6 @@
 //! Random policies and packets over a small world, so that they meet.
 
+use crate::built;
 use crate::frame::{self, V4, V6, flags};
 use crate::oracle::Context;
 use crate::random::Random;
@@ -281,6 +282,27 @@ pub fn frame(random: &mut Random) -> Vec<u8> {
     }
     if random.one_in(10) {
         frame.resize(frame.len() + random.below(30), 0xa5);
+    }
+    frame
+}
+
+/// A frame of etherparse's making, sometimes with bytes changed.
+///
+/// # Panics
+/// Never: the host's addresses are ones.
+pub fn built(random: &mut Random) -> Vec<u8> {
+    let [server4, server6] = [random.below(2), 2 + random.below(2)].map(|at| HOST[at]);
+    let server4: Ipv4Addr = server4.parse().expect("IPv4");
+    let server6: Ipv6Addr = server6.parse().expect("IPv6");
+    let ends4 = [source4(random).octets(), server4.octets()];
+    let ends6 = [source6(random).octets(), server6.octets()];
+    let port = random.pick(&PORTS);
+    let mut frame = built::frame(random, ends4, ends6, port);
+    if random.one_in(3) {
+        for _ in 0..1 + random.below(3) {
+            let at = random.below(frame.len().min(120));
+            frame[at] = random.next() as u8;
+        }
     }
     frame
 }

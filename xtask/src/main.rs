@@ -18,6 +18,7 @@ mod fuzz;
 mod kernel_matrix;
 mod setup;
 mod sizes;
+mod soak;
 mod test;
 mod workspace;
 
@@ -43,6 +44,8 @@ enum Task {
     KernelMatrix(kernel_matrix::Options),
     /// The loaded program against the oracle, random policies and packets by the million (as root)
     Differential(differential::Options),
+    /// A reload every 100 ms for a minute, under a flood: nothing may be left of them (as root)
+    Soak,
     /// Costs beside the peers: a packet, a reload (as root; installs the peers)
     Bench(bench::Options),
     /// Write down what the packet programs weigh on this kernel; a test compares (as root)
@@ -79,6 +82,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(options) => test::run(&workspace, &options),
         Task::KernelMatrix(options) => kernel_matrix::run(&workspace, &options),
         Task::Differential(options) => differential::run(&workspace, &options),
+        Task::Soak => soak::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Sizes => sizes::run(&workspace),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),

@@ -70,6 +70,12 @@ pub fn load(path: &Path, host: &HostFacts) -> Result<Loaded, Errors> {
     load_from(path, &bytes, &read_bounded, host)
 }
 
+/// As `load`, of a regular file alone: for the daemon, which a pipe would hold up.
+pub fn load_regular(path: &Path, host: &HostFacts) -> Result<Loaded, Errors> {
+    let bytes = read_bounded(path).map_err(|error| Errors::unreadable(path, &error))?;
+    load_from(path, &bytes, &read_bounded, host)
+}
+
 /// As `load`, with the configuration's bytes given and every other file read through `read`.
 pub fn load_from(
     path: &Path,

@@ -18,6 +18,8 @@ use tokio::time::timeout;
 
 /// For a caller to say its request, or to take its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Of a request of somebody who may not: what it says does not matter.
+const MAX_REFUSED_BYTES: usize = 4096;
 /// Callers at once; the others wait.
 const CALLERS: usize = 16;
 
@@ -129,11 +131,15 @@ where
 {
     let is_allowed = caller == 0 || caller == rustix::process::geteuid().as_raw();
     let mut input = BufReader::new(input);
+    let limit = match is_allowed {
+        true => MAX_REQUEST_BYTES,
+        false => MAX_REFUSED_BYTES,
+    };
     loop {
-        let line = match in_time(read_line(&mut input)).await? {
+        let line = match in_time(read_line(&mut input, limit)).await? {
             Line::End => return Ok(()),
             Line::TooLong => {
-                let message = format!("a request has at most {MAX_REQUEST_BYTES} bytes");
+                let message = format!("a request has at most {limit} bytes");
                 let answer = Answer::Refused(Refusal::new(RefusalKind::Request, message));
                 return in_time(write(&mut output, &answer)).await;
             }
@@ -151,6 +157,9 @@ where
             Ok(request) => ask_daemon(request, requests).await,
         };
         in_time(write(&mut output, &answer)).await?;
+        if !is_allowed {
+            return Ok(());
+        }
     }
 }
 
@@ -181,14 +190,17 @@ enum Line {
     End,
 }
 
-async fn read_line(input: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::Result<Line> {
+async fn read_line(
+    input: &mut (impl tokio::io::AsyncBufRead + Unpin),
+    limit: usize,
+) -> io::Result<Line> {
     let mut line = Vec::new();
-    let mut bounded = input.take(MAX_REQUEST_BYTES as u64 + 1);
+    let mut bounded = input.take(limit as u64 + 1);
     bounded.read_until(b'\n', &mut line).await?;
     Ok(match line.last() {
         None => Line::End,
         Some(b'\n') => Line::Whole(line),
-        Some(_) if line.len() > MAX_REQUEST_BYTES => Line::TooLong,
+        Some(_) if line.len() > limit => Line::TooLong,
         // The caller closed its end behind the request.
         Some(_) => Line::Whole(line),
     })

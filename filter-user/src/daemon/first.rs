@@ -31,7 +31,7 @@ impl First {
         host: &HostFacts,
         prepare: &dyn Fn(Loaded) -> Result<Prepared, PrepareError>,
     ) -> Result<Self, Failure> {
-        let errors = match config::load(config, host) {
+        let errors = match config::load_regular(config, host) {
             Ok(loaded) => {
                 let files = loaded.files();
                 match prepare(loaded) {

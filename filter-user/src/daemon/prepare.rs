@@ -190,7 +190,7 @@ pub struct Reload {
 /// # Errors
 /// Why the policy in force stays.
 pub fn reload(config: &Path, before: &Before, force: bool) -> Result<Reload, Rejection> {
-    let loaded = config::load(config, &HostFacts::read()).map_err(Rejection::Invalid)?;
+    let loaded = config::load_regular(config, &HostFacts::read()).map_err(Rejection::Invalid)?;
     let lost = shrunk(&before.policy, &loaded.policy);
     if !force && !lost.is_empty() {
         return Err(Rejection::Shrunk(lost));

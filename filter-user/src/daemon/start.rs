@@ -18,7 +18,7 @@ use crate::in_force::InForce;
 use crate::kernel::counters::Counted;
 use crate::kernel::events::{Budgets, Ring, set_limits};
 use crate::kernel::generations::Placement;
-use crate::kernel::{Kernel, Options, Pins, environment, netlink};
+use crate::kernel::{Kernel, Options, Pins, attach, capabilities, environment, netlink};
 use crate::locations::Locations;
 use crate::page::{self, Gate, Watch};
 use crate::state_directory::{self, Lock};
@@ -45,6 +45,8 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     let locations = Locations::find(paths, None);
     log::start(locations.log_format, options.log_level, options.kernel_log);
     let warnings = environment::check(&locations.pin_path).map_err(anyhow::Error::from)?;
+    attach::learn_names();
+    capabilities::keep(capabilities::TO_LOAD).map_err(anyhow::Error::from)?;
     state_directory::create(&locations.state_directory).map_err(anyhow::Error::from)?;
     let mut lock =
         Lock::take(&locations.state_directory, &locations.pin_path).map_err(anyhow::Error::from)?;
@@ -101,6 +103,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         },
     )
     .map_err(anyhow::Error::from)?;
+    capabilities::keep(capabilities::TO_RUN).map_err(anyhow::Error::from)?;
     let pins = Pins::open(&settings.pin_path)
         .map_err(anyhow::Error::from)?
         .ok_or_else(|| anyhow!("{}: nothing is pinned", settings.pin_path.display()))?;

@@ -7,8 +7,10 @@ use crate::config::policy::AttachMode;
 use aya::programs::links::{FdLink, PinnedLink};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{self, ProgramError};
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io;
+use std::sync::OnceLock;
 
 /// How an interface came to be filtered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +127,24 @@ impl Kernel {
     }
 }
 
+/// Names of the host's programs by id, from the time when they could be asked for.
+static NAMES: OnceLock<BTreeMap<u32, String>> = OnceLock::new();
+
+/// Asks how the host's programs are called, to say so when one of them is in the way. It takes
+/// CAP_SYS_ADMIN: without it, and of programs that come later, the id is said.
+pub fn learn_names() {
+    let name = |program: programs::ProgramInfo| {
+        let name = program.name_as_str()?.to_owned();
+        Some((program.id(), name))
+    };
+    NAMES.get_or_init(|| {
+        programs::loaded_programs()
+            .flatten()
+            .filter_map(name)
+            .collect()
+    });
+}
+
 fn refused(
     interface: &str,
     what: String,
@@ -138,15 +158,17 @@ fn refused(
 }
 
 fn another_program(interface: &str, mode: XdpMode, id: u32) -> KernelError {
-    let name = programs::loaded_programs()
-        .flatten()
-        .find(|program| program.id() == id)
-        .and_then(|program| program.name_as_str().map(String::from))
-        .unwrap_or_else(|| "without a name".into());
+    let name = NAMES.get().and_then(|names| names.get(&id));
+    let name = match name {
+        Some(name) => format!("{name} (id {id}, {})", mode.label()),
+        None => format!(
+            "id {id}, {} (bpftool prog show id {id} names it)",
+            mode.label()
+        ),
+    };
     let what = format!(
-        "another XDP program is attached: {name} (id {id}, {}); it is not replaced. If it is not \
-         needed: ip link set dev {interface} xdp off",
-        mode.label()
+        "another XDP program is attached: {name}; it is not replaced. If it is not needed: \
+         ip link set dev {interface} xdp off"
     );
     refused(interface, what, None)
 }

@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod attach;
+pub mod capabilities;
 pub mod clock;
 pub mod counters;
 pub mod environment;

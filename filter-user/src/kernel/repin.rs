@@ -11,8 +11,8 @@ use std::os::fd::OwnedFd;
 
 /// What was pinned.
 pub(super) struct Held {
-    /// Ids of maps.
-    maps: Vec<(&'static str, u32)>,
+    /// Maps, by handles of their own: to open one by its id takes CAP_SYS_ADMIN.
+    maps: Vec<(&'static str, MapData)>,
     /// Links by interface.
     links: BTreeMap<String, OwnedFd>,
 }
@@ -20,13 +20,13 @@ pub(super) struct Held {
 impl Held {
     /// With the maps that are pinned under these names.
     pub(super) fn new(folder: &Folder, names: &[&'static str]) -> Result<Self, KernelError> {
-        let id = |name: &'static str| {
-            let info = MapData::from_pin(folder.map(name)).and_then(|map| map.info());
-            let info = info.map_err(|source| KernelError::map(name, "asking its id", source))?;
-            Ok((name, info.id()))
+        let open = |name: &'static str| {
+            let map = MapData::from_pin(folder.map(name));
+            let map = map.map_err(|source| KernelError::map(name, "opening it again", source))?;
+            Ok((name, map))
         };
         Ok(Self {
-            maps: names.iter().copied().map(id).collect::<Result<_, _>>()?,
+            maps: names.iter().copied().map(open).collect::<Result<_, _>>()?,
             links: BTreeMap::new(),
         })
     }
@@ -66,8 +66,8 @@ impl Kernel {
     /// The pin that cannot be made; the filter stays in force as long as the daemon lives.
     pub fn pin_again(&mut self) -> Result<bool, KernelError> {
         let folder = self.folder.clone();
-        let is_missing = |(name, _): &&(&'static str, u32)| !folder.map(name).exists();
-        let maps: Vec<_> = self.held.maps.iter().filter(is_missing).copied().collect();
+        let is_missing = |(name, _): &&(&'static str, MapData)| !folder.map(name).exists();
+        let maps: Vec<_> = self.held.maps.iter().filter(is_missing).collect();
         let links = self.held.links.iter();
         let links: Vec<_> = links
             .filter(|(interface, _)| !folder.link(interface).exists())
@@ -76,9 +76,7 @@ impl Kernel {
             return Ok(false);
         }
         folder.create()?;
-        for (name, id) in &maps {
-            let map = MapData::from_id(*id)
-                .map_err(|source| KernelError::map(name, "opening it again", source))?;
+        for (name, map) in &maps {
             map.pin(folder.map(name))
                 .map_err(|error| KernelError::Pin {
                     path: folder.map(name),

@@ -264,6 +264,11 @@ tracked_sources = 16384
         pins
     }
 
+    /// Runs this where the host's pins can be seen.
+    pub fn inside<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        self.namespace.run(action)
+    }
+
     /// What the daemon has logged, in all its runs.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("daemon.log")).unwrap_or_default()

@@ -3,6 +3,7 @@
 
 mod fail2ban;
 mod follower;
+mod held;
 mod host;
 mod metrics;
 mod process;
@@ -12,6 +13,7 @@ mod terminal;
 
 pub use fail2ban::{BAN_SECONDS, Fail2ban, JAIL};
 pub use follower::Follower;
+pub use held::Held;
 pub use host::{Host, METRICS, binary, get, next_binary, object};
 pub use metrics::{Metrics, Sample};
 pub use process::Daemon;

@@ -3,6 +3,7 @@
 //! sleeping, or leave anything behind.
 
 pub mod barrage;
+pub mod crowd;
 pub mod frames;
 pub mod namespace;
 pub mod net;

@@ -2,13 +2,14 @@
 //! is, and what cannot be done is said.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use edge_filter_tests::daemon::Host;
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::Barrage;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
 use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
 use rustix::process::Signal;
 
 use crate::{PORT, WIRE, traffic};
@@ -180,6 +181,87 @@ fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
     host.kill();
     host.start();
     filters(&net);
+}
+
+#[test]
+fn a_read_only_state_directory_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
+    let net = Net::new();
+    let mut host = Host::new(&net.server);
+    let state = host.path("state");
+    fs::create_dir(&state).expect("the folder is ours");
+    host.write_config(ONE);
+    host.start();
+    // Another mount of the same folder: the one below has a file that is open for writing.
+    let close = || {
+        mount_bind(&state, &state)?;
+        mount_remount(&state, MountFlags::BIND | MountFlags::RDONLY, "")
+    };
+    net.server.run(close).expect("root may");
+
+    host.write_config(&ONE.replace("\"api\"", "\"www\""));
+    let output = host.command(&["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    filters(&net);
+    host.reload_with(&ONE.replace("10.77.0.10", "10.77.0.11"));
+    let explained = host.json(&["explain", "--src", "10.77.0.11", "--port", "7000/tcp"]);
+    assert_eq!(explained["reason"], "allowed");
+    host.reload_with(ONE);
+    filters(&net);
+    // Without it no other daemon starts, and what is in force stays.
+    host.kill();
+    let refused = host.try_start().expect_err("it cannot lock");
+    assert!(!refused.success());
+    assert!(
+        host.log().contains("Read-only file system"),
+        "{}",
+        host.log()
+    );
+    filters(&net);
+    let open = || unmount(&state, UnmountFlags::empty());
+    net.server.run(open).expect("root may");
+    host.start();
+    filters(&net);
+}
+
+/// `calls` fail for a daemon that is started by this.
+fn failing(host: &Host, calls: &str) -> std::path::PathBuf {
+    let strace = format!(
+        "exec strace --daemonize --follow-forks --output=/dev/null --trace={} --inject={calls}",
+        calls.split(':').next().expect("it names a call")
+    );
+    let daemon = edge_filter_tests::daemon::binary();
+    host.write(
+        "failing",
+        &format!("#!/bin/sh\n{strace} {} \"$@\"\n", daemon.display()),
+    );
+    let program = host.path("failing");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
+    program
+}
+
+#[test]
+fn without_watches_files_are_looked_at_all_the_same() {
+    for (calls, said) in [
+        ("inotify_add_watch:error=ENOSPC", "cannot watch"),
+        (
+            "inotify_init1:error=EMFILE",
+            "looked at every few seconds only",
+        ),
+    ] {
+        let net = Net::new();
+        let mut host = Host::new(&net.server);
+        host.write_config(ONE);
+        let program = failing(&host, calls);
+        host.try_start_as(&program).expect("it starts");
+        host.wait_for_log(said);
+        host.write_config(&ONE.replace("10.77.0.10", "10.77.0.11"));
+        wait::until("the reload", || {
+            let explained = host.json(&["explain", "--src", "10.77.0.11", "--port", "7000/tcp"]);
+            (explained["reason"] == "allowed").then_some(())
+        });
+    }
 }
 
 #[test]

@@ -21,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(3000);
 pub struct Report {
     /// What the guest's kernel calls itself.
     pub release: String,
-    /// Steps that ended well.
-    pub steps: usize,
+    /// Steps that ended well, by name.
+    pub steps: Vec<String>,
     /// Tests within them.
     pub tests: usize,
     /// What went wrong; nothing if it passed.
@@ -105,7 +105,7 @@ fn wait(mut child: Child) -> Result<bool> {
 fn read(console: &str, steps: &[&Step]) -> Report {
     let mut report = Report {
         release: String::new(),
-        steps: 0,
+        steps: Vec::new(),
         tests: 0,
         failures: Vec::new(),
         instructions: BTreeMap::new(),
@@ -119,7 +119,7 @@ fn read(console: &str, steps: &[&Step]) -> Report {
             ["@@", "release", release] => report.release = release.into(),
             ["@@", "done"] => is_done = true,
             ["@@", "end", name, "0", _] => {
-                report.steps += 1;
+                report.steps.push(name.into());
                 ended.push(name);
             }
             ["@@", "end", name, code, _] => {
