@@ -32,6 +32,8 @@ pub struct Options {
 enum Part {
     /// Cost of a packet, by test run
     Packet,
+    /// Real packets through a veth, dropped
+    Veth,
     /// Compiling, applying, idling, being scraped
     Control,
 }
@@ -40,6 +42,7 @@ impl Part {
     const fn name(self) -> &'static str {
         match self {
             Self::Packet => "packet",
+            Self::Veth => "veth",
             Self::Control => "control",
         }
     }

@@ -104,7 +104,7 @@ impl Namespace {
     }
 
     /// What `ip … netns` takes for this namespace.
-    pub(super) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         use std::os::fd::AsRawFd as _;
         let fd = self.handles.network.as_raw_fd();
         format!("/proc/{}/fd/{fd}", process::id())

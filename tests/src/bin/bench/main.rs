@@ -15,19 +15,22 @@ mod control;
 mod docs;
 mod edge;
 mod frames;
+mod generator;
 mod lists;
 mod packet;
 mod peers;
 mod result;
 mod rules;
+mod run;
 mod svg;
 mod timing;
+mod veth;
 
 use result::{Part, Taken};
 use timing::Effort;
 
 /// In the order in which docs/performance.md shows them.
-const PARTS: [&str; 2] = ["packet", "control"];
+const PARTS: [&str; 3] = ["packet", "veth", "control"];
 
 /// What every part needs.
 pub struct Bench {
@@ -37,6 +40,13 @@ pub struct Bench {
     pub cpu: usize,
     /// A bpffs that only this process sees.
     pub pins: PathBuf,
+}
+
+impl Bench {
+    /// For files; goes with everything in it.
+    pub fn folder(&self) -> &Path {
+        self.pins.parent().unwrap_or(&self.pins)
+    }
 }
 
 struct Arguments {
@@ -95,6 +105,10 @@ fn run() -> Result<()> {
             "packet" => {
                 timing::pin(arguments.cpu)?;
                 packet::measure(&bench)?
+            }
+            "veth" => {
+                timing::pin(arguments.cpu)?;
+                veth::measure(&bench)?
             }
             "control" => {
                 timing::unpin()?;

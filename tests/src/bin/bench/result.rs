@@ -120,6 +120,15 @@ impl Reach {
             is_met: measured <= limit,
         }
     }
+
+    /// `measured` is to be at least `limit`.
+    pub fn at_least(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
+        Self {
+            target: format!("{target}: at least {}{unit}", number(limit)),
+            measured: format!("{}{unit}", number(measured)),
+            is_met: measured >= limit,
+        }
+    }
 }
 
 impl Part {

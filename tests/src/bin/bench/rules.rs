@@ -7,19 +7,23 @@ use crate::lists::List;
 
 /// A table `edge` of family `inet` with sets of the prefixes; overlapping ones are merged.
 pub fn nft_sets(list: &List) -> String {
-    let v4 = list
-        .v4
-        .iter()
-        .map(|(address, length)| format!("{}/{length}", Ipv4Addr::from(*address)));
     let v6 = list
         .v6
         .iter()
         .map(|(upper, length)| format!("{}/{length}", v6(*upper)));
     format!(
         "table inet edge {{\n{}{}}}\n",
-        nft_set("listed4", "ipv4_addr", &v4.collect::<Vec<_>>()),
+        nft_set("listed4", "ipv4_addr", &v4_prefixes(list)),
         nft_set("listed6", "ipv6_addr", &v6.collect::<Vec<_>>()),
     )
+}
+
+/// Its IPv4 prefixes as nftables reads them.
+pub fn v4_prefixes(list: &List) -> Vec<String> {
+    let prefixes = list.v4.iter();
+    prefixes
+        .map(|(address, length)| format!("{}/{length}", Ipv4Addr::from(*address)))
+        .collect()
 }
 
 /// One set.
