@@ -36,6 +36,8 @@ enum Part {
     Veth,
     /// Compiling, applying, idling, being scraped
     Control,
+    /// Connections to a real server, alone and beside a flood
+    Http,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
             Self::Packet => "packet",
             Self::Veth => "veth",
             Self::Control => "control",
+            Self::Http => "http",
         }
     }
 }

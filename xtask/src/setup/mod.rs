@@ -51,6 +51,9 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
         unpacked::fail2ban(workspace)?;
         unpacked::prometheus(workspace)?;
     }
+    if needs == Needs::Bench {
+        unpacked::nginx(workspace)?;
+    }
     if needs == Needs::Packages {
         packagers::ensure(workspace)?;
     }

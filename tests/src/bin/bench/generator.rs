@@ -52,19 +52,22 @@ impl Generator {
         })
     }
 
-    /// Takes other sources, and learns how long a call waits.
+    /// Takes other sources, and learns how long a call waits; how many frames that took.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn spray(&mut self, sources: &Sources, device: u32) -> Result<()> {
+    pub fn spray(&mut self, sources: &Sources, device: u32) -> Result<u64> {
         self.peers.fill_spray(sources, device)?;
         self.wait = Duration::ZERO;
         let mut waits = Vec::new();
+        let mut frames = 0;
         for _ in 0..5 {
-            waits.push(self.send(BATCH)?.seconds);
+            let sent = self.send(BATCH)?;
+            waits.push(sent.seconds);
+            frames += sent.frames;
         }
         self.wait = Duration::from_secs_f64(median(&mut waits));
-        Ok(())
+        Ok(frames)
     }
 
     /// To which device, and how many of 2^32 frames.

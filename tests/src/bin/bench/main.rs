@@ -16,6 +16,7 @@ mod docs;
 mod edge;
 mod frames;
 mod generator;
+mod http;
 mod lists;
 mod packet;
 mod peers;
@@ -30,7 +31,7 @@ use result::{Part, Taken};
 use timing::Effort;
 
 /// In the order in which docs/performance.md shows them.
-const PARTS: [&str; 3] = ["packet", "veth", "control"];
+const PARTS: [&str; 4] = ["packet", "veth", "control", "http"];
 
 /// What every part needs.
 pub struct Bench {
@@ -38,6 +39,8 @@ pub struct Bench {
     pub effort: Effort,
     /// The CPU.
     pub cpu: usize,
+    /// How many there are.
+    pub cpus: usize,
     /// A bpffs that only this process sees.
     pub pins: PathBuf,
 }
@@ -53,6 +56,7 @@ struct Arguments {
     parts: Vec<String>,
     effort: Effort,
     cpu: usize,
+    cpus: usize,
     results: PathBuf,
     docs: Option<PathBuf>,
 }
@@ -97,6 +101,7 @@ fn run() -> Result<()> {
     let bench = Bench {
         effort: arguments.effort,
         cpu: arguments.cpu,
+        cpus: arguments.cpus,
         pins,
     };
     for name in &arguments.parts {
@@ -113,6 +118,10 @@ fn run() -> Result<()> {
             "control" => {
                 timing::unpin()?;
                 control::measure(&bench)?
+            }
+            "http" => {
+                timing::pin(arguments.cpu)?;
+                http::measure(&bench)?
             }
             other => bail!("no part is called {other}"),
         };
@@ -133,11 +142,14 @@ fn run() -> Result<()> {
 
 fn arguments() -> Result<Arguments> {
     let mut given = std::env::args().skip(1);
+    // Before this process is kept on one of them.
+    let cpus = std::thread::available_parallelism()?.get();
     let mut arguments = Arguments {
         parts: Vec::new(),
         effort: Effort::FULL,
         // The last one gets the fewest interrupts on small machines.
-        cpu: std::thread::available_parallelism()?.get() - 1,
+        cpu: cpus - 1,
+        cpus,
         results: PathBuf::from("target/bench"),
         docs: None,
     };
@@ -182,7 +194,7 @@ fn taken(arguments: &Arguments) -> Result<Taken> {
     .is_none_or(|changed| !changed.is_empty());
     let mark = if is_changed { "+" } else { "" };
     Ok(Taken {
-        machine: format!("{model}, {} CPUs", std::thread::available_parallelism()?),
+        machine: format!("{model}, {} CPUs", arguments.cpus),
         kernel: filter_user::kernel::environment::release(),
         commit: commit.unwrap_or_else(|| "unknown".into()) + mark,
         date: said(Command::new("date").args(["--utc", "+%F"])).unwrap_or_default(),
