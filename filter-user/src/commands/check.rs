@@ -1,5 +1,6 @@
 //! `check`: is the configuration valid, and what does it come to.
 
+use super::progress::Progress;
 use super::{Failure, print, print_json};
 use crate::cli::{PathOptions, PrintOptions};
 use crate::compile::{self, compile};
@@ -9,7 +10,7 @@ use crate::report::{Memory, mebibytes};
 use serde_json::{Value, json};
 
 pub(super) fn run(options: &PrintOptions, paths: &PathOptions) -> Result<(), Failure> {
-    let checked = check(paths);
+    let checked = check(paths, &Progress::new(options.json));
     if options.json {
         let (text, result) = match checked {
             Ok(checked) => (checked.to_json(), Ok(())),
@@ -38,10 +39,12 @@ struct Checked {
     memory: Memory,
 }
 
-fn check(paths: &PathOptions) -> Result<Checked, Errors> {
+fn check(paths: &PathOptions, progress: &Progress) -> Result<Checked, Errors> {
+    progress.reading();
     let loaded = config::load(&paths.config, &HostFacts::read())?;
     let policy = &loaded.policy;
     let ids = compile::Ids::in_order(policy);
+    progress.compiling(policy.prefixes());
     let generation =
         compile(policy, &ids).map_err(|error| beyond_capacity(&paths.config, &error))?;
     let tables = generation.summary;

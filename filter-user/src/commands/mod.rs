@@ -17,6 +17,7 @@ mod doctor;
 mod events;
 mod explain;
 mod pages;
+mod progress;
 mod reload;
 mod replay;
 mod rollback;

@@ -1,5 +1,6 @@
 //! `replay`: a capture through a configuration, offline; on request beside the policy in force.
 
+use super::progress::Progress;
 use super::{Failure, print, print_json};
 use crate::applied::Applied;
 use crate::cli::{Against, PathOptions, ReplayOptions};
@@ -15,8 +16,11 @@ use std::io::Read;
 use std::path::Path;
 
 pub(super) fn run(options: &ReplayOptions, paths: &PathOptions) -> Result<(), Failure> {
+    let progress = Progress::new(options.json);
+    progress.reading();
     let facts = HostFacts::read();
     let loaded = config::load(&paths.config, &facts).map_err(Failure::InvalidConfig)?;
+    progress.compiling(loaded.policy.prefixes());
     let judge = judge(options, &loaded, &facts, &paths.config)?;
     let against = match options.against {
         Some(Against::Running) => Some(running(options, paths, &facts)?),
@@ -26,13 +30,15 @@ pub(super) fn run(options: &ReplayOptions, paths: &PathOptions) -> Result<(), Fa
     let mut replay = Replay::new(judge, against.map(|(then, _)| then), options.to.clone());
 
     let name = options.capture.display().to_string();
-    let mut capture = Capture::new(open(&options.capture)?).with_context(|| name.clone())?;
+    let mut capture =
+        Capture::new(open(&options.capture, &progress)?).with_context(|| name.clone())?;
     // A capture that is damaged further on still tells of what lies before.
     let damage = match replay.run(&mut capture) {
         Ok(()) => None,
         Err(ReplayError::Capture(error)) => Some(anyhow::Error::from(error)),
         Err(error) => return Err(anyhow::Error::from(error).context(name).into()),
     };
+    drop(progress);
     let about = About {
         capture: name.clone(),
         format: capture.format(),
@@ -53,12 +59,15 @@ pub(super) fn run(options: &ReplayOptions, paths: &PathOptions) -> Result<(), Fa
     }
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>, Failure> {
+fn open(path: &Path, progress: &Progress) -> Result<Box<dyn Read>, Failure> {
     if path == Path::new("-") {
-        return Ok(Box::new(std::io::stdin()));
+        return Ok(Box::new(progress.judging(None, std::io::stdin())));
     }
     let file = File::open(path).with_context(|| path.display().to_string())?;
-    Ok(Box::new(file))
+    // A pipe has no size.
+    let found = file.metadata().ok().filter(std::fs::Metadata::is_file);
+    let bytes = found.map(|found| found.len());
+    Ok(Box::new(progress.judging(bytes, file)))
 }
 
 fn judge(

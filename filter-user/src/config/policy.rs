@@ -29,6 +29,14 @@ pub struct Policy {
     pub services: Vec<Service>,
 }
 
+impl Policy {
+    /// Prefixes in its lists, as written.
+    pub fn prefixes(&self) -> usize {
+        let counts = self.lists.iter().map(|list| list.v4.len() + list.v6.len());
+        counts.sum()
+    }
+}
+
 /// `[daemon]`, defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Daemon {

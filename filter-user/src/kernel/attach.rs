@@ -130,19 +130,22 @@ impl Kernel {
 /// Names of the host's programs by id, from the time when they could be asked for.
 static NAMES: OnceLock<BTreeMap<u32, String>> = OnceLock::new();
 
-/// Asks how the host's programs are called, to say so when one of them is in the way. It takes
-/// CAP_SYS_ADMIN: without it, and of programs that come later, the id is said.
+/// Asks how the host's programs are called, to say so later when one of them is in the way: to ask
+/// takes CAP_SYS_ADMIN, which is given up. Of programs that come later the id is said.
 pub fn learn_names() {
+    NAMES.get_or_init(names);
+}
+
+/// Empty without CAP_SYS_ADMIN.
+fn names() -> BTreeMap<u32, String> {
     let name = |program: programs::ProgramInfo| {
         let name = program.name_as_str()?.to_owned();
         Some((program.id(), name))
     };
-    NAMES.get_or_init(|| {
-        programs::loaded_programs()
-            .flatten()
-            .filter_map(name)
-            .collect()
-    });
+    programs::loaded_programs()
+        .flatten()
+        .filter_map(name)
+        .collect()
 }
 
 fn refused(
@@ -158,7 +161,8 @@ fn refused(
 }
 
 fn another_program(interface: &str, mode: XdpMode, id: u32) -> KernelError {
-    let name = NAMES.get().and_then(|names| names.get(&id));
+    let learnt = || NAMES.get().and_then(|names| names.get(&id).cloned());
+    let name = names().remove(&id).or_else(learnt);
     let name = match name {
         Some(name) => format!("{name} (id {id}, {})", mode.label()),
         None => format!(

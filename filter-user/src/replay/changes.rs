@@ -40,6 +40,7 @@ impl Changes {
         then: Decision,
         now: Decision,
         bytes: u64,
+        now_ns: Option<u64>,
         source: impl FnOnce() -> Option<IpAddr>,
     ) {
         let count = self
@@ -58,7 +59,7 @@ impl Changes {
             (&mut self.newly_passed, then.outcome)
         };
         if let Some(source) = source() {
-            sources.add(source, outcome.reason(), bytes);
+            sources.add(source, outcome.reason(), bytes, now_ns);
         }
     }
 

@@ -25,6 +25,11 @@ impl Clock {
         self.ends_ns = Some((first.min(time_ns), last.max(time_ns)));
         self.now_ns
     }
+
+    /// The time that [`Clock::at`] said last; none before the first packet that has one.
+    pub fn now_ns(&self) -> Option<u64> {
+        self.ends_ns.map(|_| self.now_ns)
+    }
 }
 
 #[cfg(test)]

@@ -146,6 +146,15 @@ pub struct SourceRow {
     /// How many.
     #[serde(flatten)]
     pub amount: Amount,
+    /// When the first was judged (RFC 3339).
+    pub first: Option<String>,
+    /// When the last was.
+    pub last: Option<String>,
+}
+
+/// Nanoseconds of Unix time for people.
+fn rfc3339(ns: u64) -> String {
+    humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_nanos(ns)).to_string()
 }
 
 impl TopSources {
@@ -153,10 +162,15 @@ impl TopSources {
         let top = sources.top(most).into_iter();
         Self {
             sources: top
-                .map(|(source, tallied)| SourceRow {
-                    source,
-                    reasons: tallied.reasons(),
-                    amount: tallied.count.into(),
+                .map(|(source, tallied)| {
+                    let (first, last) = tallied.ends_ns.unzip();
+                    SourceRow {
+                        source,
+                        reasons: tallied.reasons(),
+                        amount: tallied.count.into(),
+                        first: first.map(rfc3339),
+                        last: last.map(rfc3339),
+                    }
                 })
                 .collect(),
             short_by_at_most: sources.forgotten(),
@@ -192,7 +206,6 @@ pub struct ChangeRow {
 impl Report {
     /// Of a replay; `top` sources of each list.
     pub fn new(about: About, replay: &Replay, top: usize) -> Self {
-        let time = |ns| humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_nanos(ns));
         let (seen, clock) = (&replay.seen, &replay.clock);
         let (first, last) = clock.ends_ns.unzip();
         let counted: BTreeMap<_, _> = replay.judge.counted();
@@ -202,8 +215,8 @@ impl Report {
         });
         let mut report = Self {
             about,
-            first: first.map(|ns| time(ns).to_string()),
-            last: last.map(|ns| time(ns).to_string()),
+            first: first.map(rfc3339),
+            last: last.map(rfc3339),
             seconds: clock
                 .ends_ns
                 .map_or(0.0, |(first, last)| (last - first) as f64 / 1e9),

@@ -115,10 +115,11 @@ impl Replay {
         if now.outcome.is_reported()
             && let Some(source) = source()
         {
-            self.dropped.add(source, now.outcome.reason(), bytes);
+            self.dropped
+                .add(source, now.outcome.reason(), bytes, self.clock.now_ns());
         }
         if let (Some(changes), Some(then)) = (&mut self.changes, then) {
-            changes.add(then, now, bytes, source);
+            changes.add(then, now, bytes, self.clock.now_ns(), source);
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Tallied {
     pub count: Count,
     /// A bit for each reason.
     pub reasons: u16,
+    /// The earliest and the latest time at which one was judged, in nanoseconds of Unix time.
+    pub ends_ns: Option<(u64, u64)>,
 }
 
 impl Tallied {
@@ -47,7 +49,8 @@ impl Sources {
         }
     }
 
-    pub fn add(&mut self, source: IpAddr, reason: Reason, bytes: u64) {
+    /// A packet, judged at `now_ns`: none where the capture has told no time yet.
+    pub fn add(&mut self, source: IpAddr, reason: Reason, bytes: u64, now_ns: Option<u64>) {
         if self.tallied.len() >= self.most && !self.tallied.contains_key(&source) {
             self.forget();
         }
@@ -55,6 +58,11 @@ impl Sources {
         tallied.count.packets += 1;
         tallied.count.bytes += bytes;
         tallied.reasons |= 1 << reason as u16;
+        // The clock does not go back.
+        if let Some(now_ns) = now_ns {
+            let (first, _) = tallied.ends_ns.unwrap_or((now_ns, now_ns));
+            tallied.ends_ns = Some((first, now_ns));
+        }
     }
 
     /// Forgets the half with the fewest packets. None of them had more than the most of these, so
@@ -93,9 +101,10 @@ mod tests {
         let mut sources = Sources::with_room_for(64);
         let loud = IpAddr::from([192, 0, 2, 1]);
         for n in 0..10_000_u32 {
-            sources.add(Ipv4Addr::from_bits(n).into(), Reason::NotAllowed, 60);
+            let now = Some(u64::from(n));
+            sources.add(Ipv4Addr::from_bits(n).into(), Reason::NotAllowed, 60, now);
             if n % 4 == 0 {
-                sources.add(loud, Reason::Denied, 100);
+                sources.add(loud, Reason::Denied, 100, now);
             }
         }
         assert!(sources.tallied.len() <= 64);
@@ -104,6 +113,7 @@ mod tests {
         let short = 2_500 - tallied.count.packets;
         assert!(short <= sources.forgotten(), "{short}");
         assert_eq!(tallied.reasons(), ["denied"]);
+        assert_eq!(tallied.ends_ns.map(|(_, last)| last), Some(9_996));
     }
 
     #[test]
@@ -111,7 +121,7 @@ mod tests {
         let mut sources = Sources::default();
         for (source, packets) in [(3, 1), (1, 5), (2, 5)] {
             for _ in 0..packets {
-                sources.add([10, 0, 0, source].into(), Reason::NotAllowed, 60);
+                sources.add([10, 0, 0, source].into(), Reason::NotAllowed, 60, None);
             }
         }
         let top = sources.top(2).into_iter();

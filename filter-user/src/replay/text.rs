@@ -97,9 +97,11 @@ fn sources(f: &mut fmt::Formatter<'_>, title: &str, top: &TopSources) -> fmt::Re
     let rows = top.sources.iter().map(|row| {
         let [packets, bytes] = numbers(row.amount);
         let reasons = row.reasons.join(",");
-        [row.source.to_string(), reasons, packets, bytes]
+        let [first, last] = [&row.first, &row.last].map(|time| whole_seconds(time.as_deref()));
+        let source = row.source.to_string();
+        [source, reasons, first, last, packets, bytes]
     });
-    let heads = ["source", "reasons", "packets", "bytes"];
+    let heads = ["source", "reasons", "first", "last", "packets", "bytes"];
     f.write_str(&columns(heads, &rows.collect::<Vec<_>>(), 2))?;
     if top.short_by_at_most > 0 {
         writeln!(
@@ -109,6 +111,12 @@ fn sources(f: &mut fmt::Formatter<'_>, title: &str, top: &TopSources) -> fmt::Re
         )?;
     }
     Ok(())
+}
+
+/// A line has no room for fractions, which `--json` has.
+fn whole_seconds(time: Option<&str>) -> String {
+    let seconds = time.and_then(|time| time.split('.').next());
+    seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds}Z"))
 }
 
 fn numbers(amount: Amount) -> [String; 2] {

@@ -80,17 +80,20 @@ const OTHER: [u8; 4] = [198, 51, 100, 7];
 #[test]
 fn the_captures_times_are_the_clock_of_the_rates() {
     let policy = policy("\"10.0.0.0/8\"", "");
-    // A burst of two; the third a second too early, the fourth in time.
-    let times = [1_000_000, 1_000_001, 1_000_002, 1_001_100];
+    // A burst of two; the next two a second too early, the last in time.
+    let times = [1_000_000, 1_000_001, 1_000_002, 1_000_003, 1_001_100];
     let bytes = pcap(&times.map(|ms| (ms, ONE)));
     let found = report(Replay::new(judge(&policy, None), None, Vec::new()), &bytes);
-    let rows = [("connection_rate", 1), ("allowed", 3)];
+    let rows = [("connection_rate", 2), ("allowed", 3)];
     assert_eq!(reasons(&found), wanted(&rows));
     assert_eq!(found["first"], "1970-01-01T00:16:40.000000Z");
     assert_eq!(found["seconds"], 1.1);
     assert_eq!(
         found["top_sources"]["sources"][0],
-        json!({"source": "10.0.0.1", "reasons": ["connection_rate"], "packets": 1, "bytes": 54})
+        json!({
+            "source": "10.0.0.1", "reasons": ["connection_rate"], "packets": 2, "bytes": 108,
+            "first": "1970-01-01T00:16:40.002000Z", "last": "1970-01-01T00:16:40.003000Z",
+        })
     );
 }
 
@@ -223,8 +226,8 @@ api      drop    not_allowed        2    108
 api      pass    allowed            1     54
 
 sources dropped most, or that would be
-source        reasons      packets  bytes
-198.51.100.7  not_allowed        2    108
+source        reasons      first                 last                  packets  bytes
+198.51.100.7  not_allowed  1970-01-01T00:00:01Z  1970-01-01T00:00:01Z        2    108
 
 against the policy in force, generation 7: 2 packets, 108 bytes judged otherwise
 
@@ -232,8 +235,8 @@ then              now                   packets  bytes
 api pass allowed  api drop not_allowed        2    108
 
 sources newly dropped
-source        reasons      packets  bytes
-198.51.100.7  not_allowed        2    108
+source        reasons      first                 last                  packets  bytes
+198.51.100.7  not_allowed  1970-01-01T00:00:01Z  1970-01-01T00:00:01Z        2    108
 ";
     assert_eq!(report.to_string(), text);
 }
