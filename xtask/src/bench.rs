@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a packet and a reload cost, beside the peers.
+//! `cargo xtask bench`: what a packet, a reload and a request cost, beside the peers.
 
 use std::fs;
 
@@ -19,8 +19,8 @@ pub struct Options {
     /// Fewer policies and shorter runs: to see that it works, not to quote
     #[arg(long)]
     quick: bool,
-    /// Write the plots and the measured part of docs/performance.md
-    #[arg(long)]
+    /// Write the plots and the measured part of docs/performance.md, all of it from this run
+    #[arg(long, conflicts_with_all = ["parts", "quick"])]
     write_docs: bool,
     /// The CPU that is measured on; keep everything else off it
     #[arg(long, value_name = "NUMBER")]

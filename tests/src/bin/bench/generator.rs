@@ -9,6 +9,7 @@ use aya::programs::{TestRun as _, TestRunAttrs, TestRunOptions};
 
 use crate::peers::{Peers, Sources};
 use crate::timing::{cpu_ns, median};
+use crate::told;
 
 /// A veth's queue has 256 places, and a poll takes 64.
 const BATCH: u32 = 64;
@@ -124,7 +125,7 @@ impl Generator {
     fn cpu_ns(&self) -> f64 {
         let soft = self.soft_interrupts.as_ref().and_then(|path| {
             let text = fs::read_to_string(path).ok()?;
-            text.split_whitespace().next()?.parse::<f64>().ok()
+            told::run_ns(&text)
         });
         cpu_ns() + soft.unwrap_or(0.0)
     }

@@ -9,7 +9,7 @@ mod tables;
 mod world;
 mod wrk;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::Bench;
 use crate::result::Part;
@@ -79,15 +79,22 @@ struct Run {
 pub fn measure(bench: &Bench) -> Result<Part> {
     ensure!(bench.cpus > 1, "the flood needs a CPU beside the server's");
     let flooding = usize::from(bench.cpu == 0);
+    let rounds = bench.effort.rounds;
+    let beside_floods = rounds.div_ceil(2);
+    let turns = rounds + FLOODS.len() * beside_floods;
+    bench.progress.begin("http", WAYS.len() + 1 + turns);
     let mut worlds = Vec::new();
     for way in WAYS {
-        eprintln!("bench: setting up {}", way.name());
+        bench.progress.step(&format!("setting up: {}", way.name()));
         worlds.push(World::new(bench, way)?);
     }
-    let (quick, rounds) = (bench.effort.is_quick, bench.effort.rounds);
-    let seconds = if quick { QUICK_SECONDS } else { SECONDS };
+    let seconds = match bench.effort.is_quick {
+        true => QUICK_SECONDS,
+        false => SECONDS,
+    };
     let mut rows = Vec::new();
     // Each once, so that nobody is the first; it tells too how many packets a request is.
+    bench.progress.step("each once");
     let mut packets = (0.0, 0.0);
     for world in &worlds {
         let before = world.arrived();
@@ -98,8 +105,11 @@ pub fn measure(bench: &Bench) -> Result<Part> {
         }
     }
     let (packets_a_second, packets_a_request) = packets;
-    eprintln!("bench: {packets_a_request:.1} packets a request");
-    let quiet = take_turns(&worlds, rounds, |world| {
+    let turns = Turns {
+        bench,
+        worlds: &worlds,
+    };
+    let quiet = turns.take(Load::Quiet, rounds, |world| {
         Ok(Run {
             answer: wrk::run(bench, world, seconds)?,
             flood: 0.0,
@@ -113,7 +123,8 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     for percent in FLOODS {
         let others = f64::from(percent) / f64::from(100 - percent);
         let rate = packets_a_second * others;
-        let runs = take_turns(&worlds, rounds.div_ceil(2), |world| {
+        let load = Load::Flood(percent);
+        let runs = turns.take(load, beside_floods, |world| {
             let before = world.dropped()?;
             let flood = Flood::start(world, flooding, rate)?;
             let answer = wrk::run(bench, world, seconds)?;
@@ -125,25 +136,40 @@ pub fn measure(bench: &Bench) -> Result<Part> {
                 dropped: dropped.map(|(after, before)| (after - before) / sent),
             })
         })?;
-        rows.extend(self::rows(&runs, Load::Flood(percent), packets_a_request));
+        rows.extend(self::rows(&runs, load, packets_a_request));
     }
     Ok(tables::part(&rows))
 }
 
-/// For each way its runs.
-fn take_turns(
-    worlds: &[World],
-    rounds: usize,
-    mut run: impl FnMut(&World) -> Result<Run>,
-) -> Result<Vec<(Way, Vec<Run>)>> {
-    let mut all: Vec<_> = worlds.iter().map(|world| (world.way, Vec::new())).collect();
-    for round in 1..=rounds {
-        eprintln!("bench: round {round} of {rounds}");
-        for (world, (_, runs)) in worlds.iter().zip(&mut all) {
-            runs.push(run(world)?);
+/// Each world in each round, so that what changes in the machine's speed meets all of them.
+struct Turns<'a> {
+    bench: &'a Bench,
+    worlds: &'a [World],
+}
+
+impl Turns<'_> {
+    /// For each way its runs.
+    fn take(
+        &self,
+        load: Load,
+        rounds: usize,
+        mut run: impl FnMut(&World) -> Result<Run>,
+    ) -> Result<Vec<(Way, Vec<Run>)>> {
+        let mut all: Vec<_> = self
+            .worlds
+            .iter()
+            .map(|world| (world.way, Vec::new()))
+            .collect();
+        for round in 1..=rounds {
+            let step = format!("{}: round {round} of {rounds}", load.name());
+            self.bench.progress.step(&step);
+            for (world, (way, runs)) in self.worlds.iter().zip(&mut all) {
+                let run = run(world);
+                runs.push(run.with_context(|| format!("{}, {}", way.name(), load.name()))?);
+            }
         }
+        Ok(all)
     }
-    Ok(all)
 }
 
 fn rows(all: &[(Way, Vec<Run>)], load: Load, packets_a_request: f64) -> Vec<Row> {
@@ -175,6 +201,15 @@ fn rows(all: &[(Way, Vec<Run>)], load: Load, packets_a_request: f64) -> Vec<Row>
     all.iter().map(row).collect()
 }
 
+impl Load {
+    fn name(self) -> String {
+        match self {
+            Self::Quiet => "no flood".into(),
+            Self::Flood(percent) => format!("a flood of {percent} %"),
+        }
+    }
+}
+
 impl Way {
     /// In tables.
     pub const fn name(self) -> &'static str {
@@ -184,5 +219,54 @@ impl Way {
             Self::Edge => "edge-filter",
             Self::Nft => "nftables, netdev ingress",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrk::Answer;
+    use super::{Load, Run, Way, rows};
+
+    fn run(requests: f64, flood: f64, dropped: Option<f64>) -> Run {
+        Run {
+            answer: Answer::of(requests, [1.0, 2.0, 3.0, requests]),
+            flood,
+            dropped,
+        }
+    }
+
+    #[test]
+    fn shares_are_taken_round_by_round() {
+        // The machine is half as fast in the second round: the medians' ratio would be 0.5.
+        let all = [
+            (
+                Way::Pass,
+                [100.0, 50.0, 100.0]
+                    .map(|rate| run(rate, 0.0, None))
+                    .to_vec(),
+            ),
+            (
+                Way::Edge,
+                [90.0, 49.0, 50.0].map(|rate| run(rate, 0.0, None)).to_vec(),
+            ),
+        ];
+        let rows = rows(&all, Load::Quiet, 6.0);
+        let [pass, edge] = &rows[..] else {
+            panic!("a row for each way");
+        };
+        assert!((pass.share - 1.0).abs() < 1e-9);
+        assert!((edge.share - 0.9).abs() < 1e-9, "{}", edge.share);
+        assert!((edge.requests - 50.0).abs() < 1e-9);
+        assert!((edge.latency[3] - 50.0).abs() < 1e-9);
+        assert!(edge.flood_share.abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_share_of_the_flood_counts_packets_not_requests() {
+        let all = [(Way::Nft, vec![run(10.0, 540.0, Some(0.75))])];
+        let rows = rows(&all, Load::Flood(90), 6.0);
+        assert!((rows[0].flood_share - 0.9).abs() < 1e-9);
+        assert_eq!(rows[0].dropped, Some(0.75));
+        assert!(rows[0].share.is_nan(), "nothing to compare with");
     }
 }

@@ -4,29 +4,31 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
-};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use anyhow::{Context as _, Result, bail, ensure};
 
 mod control;
 mod docs;
 mod edge;
+mod folder;
 mod frames;
 mod generator;
 mod http;
 mod lists;
 mod packet;
 mod peers;
+mod progress;
 mod result;
 mod rules;
 mod run;
 mod svg;
 mod timing;
+mod told;
 mod veth;
 
+use folder::Folder;
+use progress::Progress;
 use result::{Part, Taken};
 use timing::Effort;
 
@@ -43,6 +45,8 @@ pub struct Bench {
     pub cpus: usize,
     /// A bpffs that only this process sees.
     pub pins: PathBuf,
+    /// Where the user sees how far it is.
+    pub progress: Progress,
 }
 
 impl Bench {
@@ -61,17 +65,6 @@ struct Arguments {
     docs: Option<PathBuf>,
 }
 
-/// Unmounts on drop: a folder with a mount in it cannot be removed.
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        if let Err(error) = unmount(&self.0, UnmountFlags::DETACH) {
-            eprintln!("bench: cannot unmount {}: {error}", self.0.display());
-        }
-    }
-}
-
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,60 +77,48 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments = arguments()?;
-    let folder = tempfile::Builder::new()
-        .prefix("edge-filter-bench-")
-        .tempdir()?;
-    let pins = folder.path().join("bpf");
-    std::fs::create_dir(&pins)?;
-    // SAFETY: there is one thread.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.context("new namespace: needs root")?;
-    mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )?;
-    mount("bpf", &pins, "bpf", MountFlags::empty(), None).context("bpffs")?;
-    // Dropped before the folder that it is mounted in.
-    let _mounted = Mounted(pins.clone());
+    let page = arguments
+        .docs
+        .as_deref()
+        .map(docs::Page::find)
+        .transpose()?;
+    let taken = taken(&arguments)?;
+    let folder = Folder::new()?;
     let bench = Bench {
         effort: arguments.effort,
         cpu: arguments.cpu,
         cpus: arguments.cpus,
-        pins,
+        pins: folder.pins(),
+        progress: Progress::new(),
     };
+    let mut parts = Vec::new();
     for name in &arguments.parts {
-        eprintln!("bench: {name}");
-        let mut part = match name.as_str() {
-            "packet" => {
-                timing::pin(arguments.cpu)?;
-                packet::measure(&bench)?
-            }
-            "veth" => {
-                timing::pin(arguments.cpu)?;
-                veth::measure(&bench)?
-            }
-            "control" => {
-                timing::unpin()?;
-                control::measure(&bench)?
-            }
-            "http" => {
-                timing::pin(arguments.cpu)?;
-                http::measure(&bench)?
-            }
-            other => bail!("no part is called {other}"),
-        };
-        part.taken = taken(&arguments)?;
+        let started = Instant::now();
+        let measured = measure(&bench, name);
+        bench.progress.clear();
+        let mut part = measured.with_context(|| name.clone())?;
+        part.taken = taken.clone();
         part.save(&arguments.results)?;
         println!("{}", part.markdown());
+        eprintln!("bench: {name}: {} s", started.elapsed().as_secs());
+        parts.push(part);
     }
-    let Some(docs) = &arguments.docs else {
-        return Ok(());
-    };
-    let saved = PARTS.map(|name| Part::saved(&arguments.results, name));
-    let saved: Vec<_> = saved
-        .into_iter()
-        .filter_map(Result::transpose)
-        .collect::<Result<_>>()?;
-    docs::write(docs, &saved)
+    page.map_or(Ok(()), |page| page.write(&taken, &parts))
+}
+
+fn measure(bench: &Bench, part: &str) -> Result<Part> {
+    // A daemon runs on every CPU.
+    if part == "control" {
+        timing::unpin()?;
+        return control::measure(bench);
+    }
+    timing::pin(bench.cpu)?;
+    match part {
+        "packet" => packet::measure(bench),
+        "veth" => veth::measure(bench),
+        "http" => http::measure(bench),
+        other => bail!("no part is called {other}"),
+    }
 }
 
 fn arguments() -> Result<Arguments> {
@@ -171,6 +152,10 @@ fn arguments() -> Result<Arguments> {
     if arguments.parts.is_empty() {
         arguments.parts = PARTS.map(str::to_owned).to_vec();
     }
+    ensure!(
+        arguments.docs.is_none() || arguments.parts == PARTS,
+        "the documentation shows one run of every part: name none"
+    );
     Ok(arguments)
 }
 

@@ -54,3 +54,28 @@ pub fn ipsets(list: &List) -> String {
 fn v6(upper: u64) -> Ipv6Addr {
     Ipv6Addr::from(u128::from(upper) << 64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ipsets, nft_set, nft_sets};
+    use crate::lists::List;
+
+    #[test]
+    fn sets_of_both_families_are_written_as_their_programs_read_them() {
+        let list = List {
+            v4: vec![(0xc633_6400, 24)],
+            v6: vec![(0x2001_0db8_0000_0000, 32)],
+        };
+        let nft = nft_sets(&list);
+        assert!(nft.contains("elements = { 198.51.100.0/24 }"), "{nft}");
+        assert!(nft.contains("elements = { 2001:db8::/32 }"), "{nft}");
+        let ipset = ipsets(&list);
+        assert!(ipset.contains("\nadd listed4 198.51.100.0/24\n"), "{ipset}");
+        assert!(ipset.contains("\nadd listed6 2001:db8::/32\n"), "{ipset}");
+    }
+
+    #[test]
+    fn an_empty_set_has_no_elements() {
+        assert!(!nft_set("listed4", "ipv4_addr", &[]).contains("elements"));
+    }
+}

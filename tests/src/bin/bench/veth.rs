@@ -14,7 +14,7 @@ use crate::frames::{Kind, PORT, tcp4};
 use crate::generator::{ALL, Generator};
 use crate::lists::List;
 use crate::peers::{Peers, SPRAYED, Sources, XdpFilter};
-use crate::result::Part;
+use crate::result::{Part, number};
 use crate::timing::median;
 use lane::Lane;
 
@@ -82,26 +82,20 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     let frame = tcp4(1, PORT, Kind::Opening, 0);
     let mut generator = Generator::new(frame, bench.cpu)?;
     let mut rows = Vec::new();
-    for works in [
-        sizes.iter().map(|size| Work::List(*size)).collect(),
-        sizes
-            .iter()
-            .map(|size| Work::Rate(*size))
-            .collect::<Vec<_>>(),
-    ] {
-        for work in works {
-            for (filter, work) in beside(work) {
-                eprintln!("bench: {}, {work:?}", filter.name());
-                let mut run = Run {
-                    bench,
-                    sender: &sender,
-                    bare: &bare,
-                    generator: &mut generator,
-                };
-                let row = run.measure(filter, work);
-                rows.push(row.with_context(|| format!("{}, {work:?}", filter.name()))?);
-            }
-        }
+    let lists = sizes.iter().map(|size| Work::List(*size));
+    let rates = sizes.iter().map(|size| Work::Rate(*size));
+    let works: Vec<_> = lists.chain(rates).flat_map(beside).collect();
+    bench.progress.begin("veth", works.len());
+    for (filter, work) in works {
+        let what = format!("{}, {}", filter.name(), work.name());
+        bench.progress.step(&what);
+        let mut run = Run {
+            bench,
+            sender: &sender,
+            bare: &bare,
+            generator: &mut generator,
+        };
+        rows.push(run.measure(filter, work).context(what)?);
     }
     Ok(tables::part(&rows))
 }
@@ -215,6 +209,15 @@ fn sources(filter: Dropper, work: Work, list: &List) -> Sources {
         }
     };
     Sources::v4(&drawn)
+}
+
+impl Work {
+    fn name(self) -> String {
+        match self {
+            Self::List(size) => format!("{} prefixes", number(size as f64)),
+            Self::Rate(size) => format!("{} sources over their rate", number(size as f64)),
+        }
+    }
 }
 
 impl Dropper {

@@ -15,8 +15,8 @@ use super::Way;
 use crate::Bench;
 use crate::lists::List;
 use crate::peers::Peers;
-use crate::rules;
 use crate::run::output;
+use crate::{rules, told};
 
 /// Of the server.
 pub const PORT: u16 = 80;
@@ -141,9 +141,7 @@ impl World {
     pub fn arrived(&self) -> Result<u64> {
         let device = WIRE.server_device();
         let text = self.ask(Command::new("ethtool").args(["--statistics", &device]))?;
-        text.lines()
-            .find_map(|line| line.trim().strip_prefix("rx_queue_0_xdp_packets:"))
-            .and_then(|value| value.trim().parse().ok())
+        told::device_counter(&text, "rx_queue_0_xdp_packets")
             .context("ethtool tells no rx_queue_0_xdp_packets")
     }
 
@@ -161,9 +159,8 @@ impl World {
             (Way::Nft, _) => {
                 let list = ["list", "counter", "netdev", "edge", "dropped"];
                 let text = self.ask(Command::new("nft").args(list))?;
-                let packets = text.split_once("packets ");
-                let packets = packets.and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-                packets.map(Some).context("nft tells no packets")
+                let packets = told::nft_packets(&text).context("nft tells no packets")?;
+                Ok(Some(packets as f64))
             }
             _ => Ok(None),
         }

@@ -33,6 +33,17 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Of one second.
+    #[cfg(test)]
+    pub const fn of(requests: f64, latency: [f64; 4]) -> Self {
+        Self {
+            requests,
+            seconds: 1.0,
+            errors: 0.0,
+            latency,
+        }
+    }
+
     /// Requests in all.
     pub fn all(&self) -> f64 {
         self.requests * self.seconds
@@ -81,4 +92,34 @@ fn parse(text: &str) -> Option<Answer> {
         errors,
         latency: [p50, p90, p99, p999].map(|micros| micros / 1e3),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn requests_are_counted_by_the_second_and_latencies_in_milliseconds() {
+        let text =
+            "Running 2s test @ http://10.77.0.1:80/\nbench 30000 2000000 3 4000 5000 9000 12500\n";
+        let answer = parse(text).expect("it has the line");
+        let [p50, p90, p99, p999] = answer.latency;
+        for (found, expected) in [
+            (answer.requests, 15_000.0),
+            (answer.all(), 30_000.0),
+            (answer.errors, 3.0),
+            (p50, 4.0),
+            (p90, 5.0),
+            (p99, 9.0),
+            (p999, 12.5),
+        ] {
+            assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_the_line_is_none() {
+        assert!(parse("unable to connect to 10.77.0.1:80\n").is_none());
+        assert!(parse("bench 1 2 3\n").is_none());
+    }
 }

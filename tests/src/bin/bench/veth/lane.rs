@@ -7,6 +7,7 @@ use edge_filter_tests::netns::Namespace;
 use filter_user::kernel::netlink;
 
 use crate::run::output;
+use crate::told;
 
 /// At the filter.
 pub const DEVICE: &str = "eth0";
@@ -62,10 +63,7 @@ impl Lane {
     /// There is none of this name.
     pub fn counter(&self, name: &str) -> Result<u64> {
         let text = self.command(Command::new("ethtool").args(["--statistics", DEVICE]))?;
-        text.lines()
-            .find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))
-            .and_then(|value| value.trim().parse().ok())
-            .with_context(|| format!("ethtool tells no {name}"))
+        told::device_counter(&text, name).with_context(|| format!("ethtool tells no {name}"))
     }
 
     /// Now, not some time after the namespace: another measurement follows.

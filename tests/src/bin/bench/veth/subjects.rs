@@ -14,7 +14,7 @@ use crate::Bench;
 use crate::edge::Edge;
 use crate::lists::List;
 use crate::peers::XdpFilter;
-use crate::rules;
+use crate::{rules, told};
 
 /// A filter that is in force.
 pub struct Subject<'a> {
@@ -154,26 +154,23 @@ impl Subject<'_> {
     /// # Errors
     /// It does not tell.
     pub fn dropped(&self) -> Result<u64> {
-        let told = match &self.what {
+        let packets = match &self.what {
             What::Edge(edge, outcome, _) => return edge.counted(*outcome),
             What::XdpFilter(..) => return self.lane.counter("rx_queue_0_xdp_drops"),
             What::Nft(family) => {
                 let list = ["list", "counter", family, "edge", "dropped"];
                 let text = self.lane.command(Command::new("nft").args(list))?;
-                // `packets 3 bytes 180`
-                text.split_once("packets ")
-                    .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
+                told::nft_packets(&text)
             }
             What::Iptables => {
                 let list = "--table raw --list PREROUTING --verbose --exact --numeric";
                 let text = self
                     .lane
                     .command(Command::new("iptables").args(list.split(' ')))?;
-                let rule = text.lines().find(|line| line.contains("DROP"));
-                rule.and_then(|rule| rule.split_whitespace().next()?.parse().ok())
+                told::iptables_drops(&text)
             }
         };
-        told.context("its count cannot be read")
+        packets.context("its count cannot be read")
     }
 
     /// Takes it out of force and waits for that, since a large set takes its time.

@@ -137,3 +137,58 @@ fn plot(rows: &[Row], file: &str, x: &str, of: impl Fn(usize) -> Work) -> Plot {
         .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Dropper, Row, Work, part};
+
+    fn row(filter: Dropper, work: Work, drops: f64) -> Row {
+        const BARE: f64 = 20e6;
+        Row {
+            filter,
+            work,
+            bare: BARE,
+            drops,
+            share: drops / BARE,
+            cpu_ns: 1e9 / drops,
+            added_ns: 1e9 / drops - 1e9 / BARE,
+            counted: 1.0,
+        }
+    }
+
+    #[test]
+    fn shares_and_ratios_are_compared_with_what_was_to_be_reached() {
+        let part = part(&[
+            row(Dropper::Edge, Work::List(1_000), 16e6),
+            row(Dropper::NftNetdev, Work::List(1_000), 4e6),
+            row(Dropper::Edge, Work::Rate(100_000), 11e6),
+        ]);
+        let said: Vec<_> = part
+            .reach
+            .iter()
+            .map(|reach| (reach.measured.as_str(), reach.is_met))
+            .collect();
+        assert_eq!(said, [("0.80", true), ("4 ×", false), ("0.55", true)]);
+    }
+
+    #[test]
+    fn lists_and_rates_are_tables_of_their_own() {
+        let part = part(&[
+            row(Dropper::Edge, Work::List(1_000), 16e6),
+            row(Dropper::Iptables, Work::Rate(1_000), 4e6),
+        ]);
+        let names: Vec<_> = part
+            .tables
+            .iter()
+            .map(|table| {
+                table
+                    .rows
+                    .iter()
+                    .map(|row| row.0.as_str())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(names, [["edge-filter, 1,000"], ["iptables raw, 1,000"]]);
+        assert_eq!(part.plots.len(), 2);
+    }
+}
