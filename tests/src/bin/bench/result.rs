@@ -116,7 +116,7 @@ impl Reach {
     pub fn at_most(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
         Self {
             target: format!("{target}: at most {}{unit}", number(limit)),
-            measured: format!("{}{unit}", number(measured)),
+            measured: format!("{}{unit}", beside(measured, limit)),
             is_met: measured <= limit,
         }
     }
@@ -125,7 +125,7 @@ impl Reach {
     pub fn at_least(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
         Self {
             target: format!("{target}: at least {}{unit}", number(limit)),
-            measured: format!("{}{unit}", number(measured)),
+            measured: format!("{}{unit}", beside(measured, limit)),
             is_met: measured >= limit,
         }
     }
@@ -179,6 +179,16 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// With more digits where the usual ones would show the limit itself.
+fn beside(measured: f64, limit: f64) -> String {
+    let text = number(measured);
+    if text == number(limit) && (measured - limit).abs() > f64::EPSILON {
+        format!("{measured:.4}")
+    } else {
+        text
+    }
+}
+
 fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::from(if value < 0.0 { "-" } else { "" });
@@ -228,6 +238,12 @@ mod tests {
         assert!(Reach::at_least("share", 0.5, 0.5, "").is_met);
         assert!(!Reach::at_least("share", f64::NAN, 0.5, "").is_met);
         assert!(!Reach::at_most("cost", f64::NAN, 3.0, " ×").is_met);
+    }
+
+    #[test]
+    fn what_misses_a_limit_does_not_look_like_it() {
+        let reach = Reach::at_least("HTTP", 0.9784, 0.98, " ×");
+        assert_eq!((reach.measured.as_str(), reach.is_met), ("0.9784 ×", false));
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn plot(rows: &[Row], loads: &[Load]) -> Plot {
         file: "http".into(),
         title: "HTTP requests a second, a connection each, beside a flood".into(),
         x: "packets that arrive for each of a request's, flood included".into(),
-        is_log: false,
+        is_log: true,
         series: WAYS.map(line).to_vec(),
     }
 }
