@@ -55,7 +55,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         // A folder with a mount in it cannot be removed.
-        if let Err(error) = unmount(&self.pins(), UnmountFlags::DETACH) {
+        if let Err(error) = unmount(self.pins(), UnmountFlags::DETACH) {
             eprintln!("bench: cannot unmount {}: {error}", self.pins().display());
         }
     }
