@@ -149,7 +149,8 @@ fn a_terminal_that_goes_away_ends_it() {
     drop(command);
     let mut master = File::from(master);
     let mut shown = Vec::new();
-    while !String::from_utf8_lossy(&shown).contains("edge-filter") {
+    // It has the terminal once it has asked for the other screen.
+    while !String::from_utf8_lossy(&shown).contains("[?1049h") {
         let mut bytes = [0; 4096];
         let length = master.read(&mut bytes).expect("it draws");
         shown.extend_from_slice(&bytes[..length]);
