@@ -8,6 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::env;
 use std::io::{self, IsTerminal as _};
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -97,14 +98,20 @@ fn watch(is_ending: Arc<AtomicBool>) -> io::Result<()> {
         )
     };
     thread::spawn(move || {
-        runtime.block_on(async {
+        let is_gone = runtime.block_on(async {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+                _ = terminate.recv() => false,
+                _ = interrupt.recv() => false,
+                _ = hangup.recv() => true,
             }
         });
         is_ending.store(true, Ordering::Relaxed);
+        if is_gone {
+            // crossterm 0.29 reads the end of a terminal that is gone again and again, without
+            // end: whoever asks it for a key cannot be waited for.
+            let _ = ratatui::try_restore();
+            process::exit(0);
+        }
     });
     Ok(())
 }

@@ -4,6 +4,7 @@ use edge_filter_tests::daemon::{Host, Terminal};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::frames::{Flow, Mark, SYN};
 use edge_filter_tests::netns::raw::PacketSocket;
+use edge_filter_tests::netns::wait;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{PORT, WIRE};
@@ -80,6 +81,22 @@ fn a_signal_gives_the_terminal_back() {
     kill_process(program, Signal::TERM).expect("it runs");
     let screen = terminal.wait_for("ended with 0");
     assert!(!screen.contains("daemon pid"), "{screen}");
+}
+
+/// A connection that breaks must not leave a process that spins.
+#[test]
+fn it_ends_with_its_terminal() {
+    let net = Net::new();
+    let host = Host::start_with(&net.server, POLICY);
+    let terminal = Terminal::start(&net.server, &host, "top");
+    terminal.wait_for("daemon pid");
+    let program = format!("/proc/{}/stat", terminal.program());
+    drop(terminal);
+    wait::until("the end of top", || {
+        // Gone, or waiting for somebody to take note of it.
+        let stat = std::fs::read_to_string(&program).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
 }
 
 #[test]
