@@ -96,6 +96,11 @@ impl Workspace {
         self.root.join("target/tools/prometheus")
     }
 
+    /// Debian's nginx, unpacked: the same.
+    pub fn nginx(&self) -> PathBuf {
+        self.root.join("target/tools/nginx")
+    }
+
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
         self.edge_filter_for(None)

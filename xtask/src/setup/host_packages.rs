@@ -37,10 +37,13 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// What edge-filter is measured beside, and with. None of them starts anything by being installed.
-const BENCH_PROGRAMS: [(&str, &str); 3] = [
+const BENCH_PROGRAMS: [(&str, &str); 6] = [
     ("xdp-filter", "xdp-tools"),
     ("nft", "nftables"),
     ("ipset", "ipset"),
+    ("iptables", "iptables"),
+    ("ethtool", "ethtool"),
+    ("wrk", "wrk"),
 ];
 
 /// To compile libFuzzer.

@@ -53,6 +53,9 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
         unpacked::fail2ban(workspace)?;
         unpacked::prometheus(workspace)?;
     }
+    if needs == Needs::Bench {
+        unpacked::nginx(workspace)?;
+    }
     if matches!(needs, Needs::Packages | Needs::Arm64Packages) {
         packagers::ensure(workspace)?;
     }
