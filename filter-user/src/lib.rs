@@ -1,5 +1,18 @@
 //! The config's way and the daemon.
 
+// A bug is an error that says so, or a verdict; never a panic that a user meets. Tests may panic.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod applied;
 pub mod cli;
 pub mod columns;

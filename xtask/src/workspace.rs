@@ -103,6 +103,12 @@ impl Workspace {
 
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
-        self.target.join("release/edge-filter")
+        self.edge_filter_for(None)
+    }
+
+    /// The same for another kind of machine.
+    pub fn edge_filter_for(&self, triple: Option<&str>) -> PathBuf {
+        let folder = self.target.join(triple.unwrap_or_default());
+        folder.join("release/edge-filter")
     }
 }

@@ -90,6 +90,22 @@ fn a_signal_gives_the_terminal_back() {
     assert!(!screen.contains("daemon pid"), "{screen}");
 }
 
+/// A connection that breaks must not leave a process that spins.
+#[test]
+fn it_ends_with_its_terminal() {
+    let net = Net::new();
+    let host = Host::start_with(&net.server, POLICY);
+    let terminal = Terminal::start(&net.server, &host, "top");
+    terminal.wait_for("daemon pid");
+    let program = format!("/proc/{}/stat", terminal.program());
+    drop(terminal);
+    wait::until("the end of top", || {
+        // Gone, or waiting for somebody to take note of it.
+        let stat = std::fs::read_to_string(&program).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
+}
+
 #[test]
 fn without_a_terminal_it_says_what_to_do_instead() {
     let net = Net::new();
@@ -149,7 +165,8 @@ fn a_terminal_that_goes_away_ends_it() {
     drop(command);
     let mut master = File::from(master);
     let mut shown = Vec::new();
-    while !String::from_utf8_lossy(&shown).contains("edge-filter") {
+    // It has the terminal once it has asked for the other screen.
+    while !String::from_utf8_lossy(&shown).contains("[?1049h") {
         let mut bytes = [0; 4096];
         let length = master.read(&mut bytes).expect("it draws");
         shown.extend_from_slice(&bytes[..length]);

@@ -32,6 +32,8 @@ pub enum Needs {
     Fuzzing,
     /// Also to make packages and try them.
     Packages,
+    /// The same for arm64.
+    Arm64Packages,
 }
 
 /// `cargo xtask setup`: everything.
@@ -54,7 +56,7 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs == Needs::Bench {
         unpacked::nginx(workspace)?;
     }
-    if needs == Needs::Packages {
+    if matches!(needs, Needs::Packages | Needs::Arm64Packages) {
         packagers::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
