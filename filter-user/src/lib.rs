@@ -13,6 +13,15 @@
     )
 )]
 
+/// The same as std's, which panics if nobody reads any more: a command that said something to a
+/// closed pipe, or to a terminal that is gone, still ends what it does, with its own exit status.
+macro_rules! eprintln {
+    ($($arguments:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($arguments)*);
+    }};
+}
+
 pub mod applied;
 pub mod cli;
 pub mod columns;
