@@ -1,5 +1,27 @@
 //! The config's way and the daemon.
 
+// A bug is an error that says so, or a verdict; never a panic that a user meets. Tests may panic.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+/// The same as std's, which panics if nobody reads any more: a command that said something to a
+/// closed pipe, or to a terminal that is gone, still ends what it does, with its own exit status.
+macro_rules! eprintln {
+    ($($arguments:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($arguments)*);
+    }};
+}
+
 pub mod applied;
 pub mod cli;
 pub mod columns;

@@ -6,8 +6,8 @@ use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
 use filter_user::config::policy::{LogFormat, Policy};
 use filter_user::config::{HostFacts, load_from};
 use filter_user::exceptions::{
-    ChangeError, Desk, Journal, Kind, Listing, Order, Sort, Target, clear_numbers, count, list,
-    sweep, sync,
+    ChangeError, Desk, Journal, Kind, Listing, Now, Order, Sort, Target, clear_numbers, count,
+    list, sweep, sync,
 };
 use filter_user::ids::Book;
 use filter_user::kernel::{Kernel, Options, Pins, clock};
@@ -180,7 +180,13 @@ fn a_hundred_thousand_bans_go_in_at_once_and_one_more_changes_nothing() {
             let journal = Journal::new(&filter.locations.state_directory);
             journal.read().expect("readable").ledger
         };
-        let rows = list(&ledger(), Kind::Ban, Some(&filter.pins()), &filter.book, 0);
+        let rows = list(
+            &ledger(),
+            Kind::Ban,
+            Some(&filter.pins()),
+            &filter.book,
+            &Now::read(),
+        );
         let listing = Listing::new(rows.expect("readable"), Sort::Address, 1000, 100);
         assert_eq!((listing.total, listing.pages), (BANS, 100));
         assert!(listing.rows.iter().all(|row| row.is_in_force));

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a packet and a reload cost, beside the peers.
+//! `cargo xtask bench`: what a packet, a reload and a request cost, beside the peers.
 
 use std::fs;
 
@@ -19,8 +19,8 @@ pub struct Options {
     /// Fewer policies and shorter runs: to see that it works, not to quote
     #[arg(long)]
     quick: bool,
-    /// Write the plots and the measured part of docs/performance.md
-    #[arg(long)]
+    /// Write the plots and the measured part of docs/performance.md, all of it from this run
+    #[arg(long, conflicts_with_all = ["parts", "quick"])]
     write_docs: bool,
     /// The CPU that is measured on; keep everything else off it
     #[arg(long, value_name = "NUMBER")]
@@ -32,15 +32,21 @@ pub struct Options {
 enum Part {
     /// Cost of a packet, by test run
     Packet,
+    /// Real packets through a veth, dropped
+    Veth,
     /// Compiling, applying, idling, being scraped
     Control,
+    /// Connections to a real server, alone and beside a flood
+    Http,
 }
 
 impl Part {
     const fn name(self) -> &'static str {
         match self {
             Self::Packet => "packet",
+            Self::Veth => "veth",
             Self::Control => "control",
+            Self::Http => "http",
         }
     }
 }

@@ -95,22 +95,39 @@ pub fn clippy(workspace: &Workspace, variant: Variant) -> Result<()> {
 }
 
 fn cargo_for_bpf(workspace: &Workspace, subcommand: &str, variant: Variant) -> Command {
+    let folder = workspace.target().join("bpf-build");
+    cargo_in(
+        workspace,
+        subcommand,
+        variant,
+        &folder,
+        std::env::consts::ARCH,
+    )
+}
+
+fn cargo_in(
+    workspace: &Workspace,
+    subcommand: &str,
+    variant: Variant,
+    folder: &Path,
+    machine: &str,
+) -> Command {
     let mut cargo = command::cargo(workspace.root());
     cargo
         .args([subcommand, "--package", variant.package()])
         .args(["--features", variant.features()])
         .args(["--profile", "bpf", "--target", TARGET])
         .args(["-Z", "build-std=core", "--target-dir"])
-        .arg(workspace.target().join("bpf-build"))
+        .arg(folder)
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace))
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(workspace, machine))
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_BUILD_RUSTFLAGS");
     cargo
 }
 
 /// Separated by the unit separator, as cargo wants it: the linker's path may hold spaces.
-fn rustflags(workspace: &Workspace) -> String {
+fn rustflags(workspace: &Workspace, machine: &str) -> String {
     [
         &format!("-Clinker={}", workspace.bpf_linker().display()),
         // Line information and types for the verifier's log, and for CO-RE.
@@ -121,9 +138,45 @@ fn rustflags(workspace: &Workspace) -> String {
         // Whole loads instead of bytes: 2 ns and a fifth of the verified instructions.
         "-Ctarget-feature=+allows-misaligned-mem-access",
         // What aya-ebpf's register layouts depend on: the machine that will run the program.
-        &format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH),
+        &format!("--cfg=bpf_target_arch=\"{machine}\""),
     ]
     .join("\x1f")
+}
+
+/// Makes sure that the packet program is the same on another kind of machine: it
+/// looks at packets, not at registers. So the one that is embedded is right for both.
+pub fn check_same_for(workspace: &Workspace, machine: &str) -> Result<()> {
+    say(&format!("comparing the packet program for {machine}"));
+    let variant = Variant::Shipped;
+    let folder = workspace.target().join(format!("bpf-build-{machine}"));
+    let mut cargo = cargo_in(workspace, "build", variant, &folder, machine);
+    command::run(cargo.args(["--bin", variant.binary(), "--quiet"]))
+        .context("cannot build the packet program")?;
+    let other = folder.join(TARGET).join("bpf").join(variant.binary());
+    let ours = workspace.objects().join(variant.file());
+    let [ours, other] = [ours, other].map(|path| {
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        loaded(&bytes)
+    });
+    if ours? != other? {
+        bail!(
+            "the packet program for {machine} is another: `build.rs` of filter-user must embed the \
+             one of the target's architecture"
+        );
+    }
+    Ok(())
+}
+
+/// What of an object the kernel loads: code and data, by section.
+fn loaded(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+    let file = object::File::parse(bytes).context("it is not an ELF object")?;
+    let sections = file.sections().filter(|section| {
+        let kind = section.kind();
+        kind == SectionKind::Text || kind == SectionKind::Data || kind == SectionKind::ReadOnlyData
+    });
+    sections
+        .map(|section| Ok((section.name()?.to_owned(), section.data()?.to_vec())))
+        .collect()
 }
 
 /// What the kernel would refuse, or worse accept: caught here, by name.

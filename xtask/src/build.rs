@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the packet program first, then the binary that carries it.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -64,13 +65,13 @@ pub fn objects(workspace: &Workspace) -> Result<()> {
 
 fn binary(workspace: &Workspace) -> Result<()> {
     say("building edge-filter (some minutes the first time)");
-    command::run(command::cargo(workspace.root()).args([
-        "build",
-        "--release",
-        "--package",
-        "filter-user",
-        "--bin",
-        "edge-filter",
-    ]))
-    .context("cannot build edge-filter")
+    command::run(&mut release(workspace)).context("cannot build edge-filter")
+}
+
+/// Cargo's command line for what ships.
+pub fn release(workspace: &Workspace) -> Command {
+    let mut cargo = command::cargo(workspace.root());
+    cargo.args(["build", "--release", "--package", "filter-user"]);
+    cargo.args(["--bin", "edge-filter"]);
+    cargo
 }

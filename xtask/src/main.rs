@@ -46,7 +46,7 @@ enum Task {
     Differential(differential::Options),
     /// A reload every 100 ms for a minute, under a flood: nothing may be left of them (as root)
     Soak,
-    /// Costs beside the peers: a packet, a reload (as root; installs the peers)
+    /// Costs beside the peers: a packet, a drop, a reload, a request (as root; installs the peers)
     Bench(bench::Options),
     /// Write down what the packet programs weigh on this kernel; a test compares (as root)
     Sizes,

@@ -96,8 +96,19 @@ impl Workspace {
         self.root.join("target/tools/prometheus")
     }
 
+    /// Debian's nginx, unpacked: the same.
+    pub fn nginx(&self) -> PathBuf {
+        self.root.join("target/tools/nginx")
+    }
+
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
-        self.target.join("release/edge-filter")
+        self.edge_filter_for(None)
+    }
+
+    /// The same for another kind of machine.
+    pub fn edge_filter_for(&self, triple: Option<&str>) -> PathBuf {
+        let folder = self.target.join(triple.unwrap_or_default());
+        folder.join("release/edge-filter")
     }
 }

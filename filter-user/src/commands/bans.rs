@@ -2,8 +2,7 @@
 
 use super::{Failure, print, print_json};
 use crate::cli::{ListOptions, PathOptions};
-use crate::daemon::unix_now;
-use crate::exceptions::{self, Journal, Kind, Listing, Lock};
+use crate::exceptions::{self, Journal, Kind, Listing, Lock, Now};
 use crate::ids::Book;
 use crate::kernel::Pins;
 use crate::locations::Locations;
@@ -40,7 +39,7 @@ pub(super) fn show(kind: Kind, options: &ListOptions, paths: &PathOptions) -> Re
     }
     let book = Book::load(folder, pin_path).map_err(anyhow::Error::from)?;
     let book = book.unwrap_or_default();
-    let rows = exceptions::list(&content.ledger, kind, pins.as_ref(), &book, unix_now());
+    let rows = exceptions::list(&content.ledger, kind, pins.as_ref(), &book, &Now::read());
     let rows = rows.map_err(anyhow::Error::from)?;
     let listing = Listing::new(rows, options.sort, options.limit, options.page);
     if options.json {

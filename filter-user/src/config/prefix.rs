@@ -40,8 +40,12 @@ pub(crate) fn parse_prefix(text: &str) -> Result<IpNet, PrefixError> {
         None => (text, None),
     };
     let neither = || PrefixError::Neither(text.to_owned());
-    let digits = |l: &str| (1..=3).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_digit());
-    if length.is_some_and(|length| !digits(length)) {
+    // As in addresses, no leading zero: who wrote one may have meant octal, or another digit.
+    let is_number = |l: &str| {
+        let is_short = (1..=3).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_digit());
+        is_short && (l == "0" || !l.starts_with('0'))
+    };
+    if length.is_some_and(|length| !is_number(length)) {
         return Err(neither());
     }
     let length: Option<u16> = length.and_then(|length| length.parse().ok());
@@ -104,6 +108,10 @@ fn help_for(text: &str) -> Option<String> {
     let (address, rest) = text.split_once(['/', '-', '%'])?;
     let address: IpAddr = address.trim().parse().ok()?;
     let help = match text.as_bytes()[text.len() - rest.len() - 1] {
+        b'/' if rest.starts_with('0') => {
+            let length: u8 = rest.parse().ok()?;
+            format!("write {address}/{length}, without leading zeros")
+        }
         b'/' => {
             let mask: Ipv4Addr = rest.parse().ok()?;
             let length = u32::from(mask).leading_ones();
@@ -158,6 +166,12 @@ mod tests {
             ("10.0.0.0/255.0.255.0", "neither"),
             ("10.0.0.1-10.0.0.9", "prefixes that it consists of"),
             ("fe80::1%eth0", "no zone"),
+            ("10.0.0.0/08", "write 10.0.0.0/8, without leading zeros"),
+            (
+                "2001:db8::/032",
+                "write 2001:db8::/32, without leading zeros",
+            ),
+            ("0.0.0.0/00", "write 0.0.0.0/0, without leading zeros"),
             ("10.0.0.0/33", "0 to 32"),
             ("::/129", "0 to 128"),
             ("10.0.0.0/+8", "neither"),

@@ -1,11 +1,11 @@
 //! Setting and lifting: first the journal, then the maps; all of it or nothing.
 
-use super::desk::{Desk, DeskError, unix_now_ns};
+use super::desk::{Desk, DeskError};
 use super::journal::JournalError;
 use super::sync::{flags_of, remove_expired, settle_any};
-use super::{FOREVER, Kind, Note, Op, Record, Target};
+use super::{FOREVER, Kind, Note, Now, Op, Record, Target};
 use crate::kernel::exceptions::{ExceptionMap, Exceptions, Row};
-use crate::kernel::{KernelError, Pins, clock};
+use crate::kernel::{KernelError, Pins};
 use filter_common::addr::{Scope, SourceKey};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -93,14 +93,10 @@ impl Desk {
         let pins = self.pinned()?;
         let map = map_of(&pins.exceptions, order.kind);
         let scope = self.scope(order.service.as_deref())?;
-        let (now_ns, now_unix_ns) = (clock::monotonic_ns(), unix_now_ns());
-        let expiry = match order.duration {
-            Some(duration) => now_ns.saturating_add(duration.as_nanos() as u64),
-            None => FOREVER,
-        };
-        let until_unix = order
-            .duration
-            .map(|duration| (now_unix_ns + duration.as_nanos()).div_ceil(1_000_000_000) as u64);
+        let now = Now::read();
+        let until_boot = order.duration.map(|duration| now.end_after(duration));
+        let expiry = until_boot.as_ref().map_or(FOREVER, |end| end.monotonic_ns);
+        let until_unix = order.duration.map(|duration| now.unix_after(duration));
         let rows: Vec<Row> = targets.iter().map(|t| (t.key(scope), expiry)).collect();
         let before = rows.iter().map(|(key, _)| map.get(key));
         let before: Vec<Option<u64>> = before.collect::<Result<_, _>>()?;
@@ -118,8 +114,9 @@ impl Desk {
             ip: *ip,
             service: order.service.clone(),
             until_unix,
+            until_boot: until_boot.clone(),
             note: order.note.clone(),
-            at: (now_unix_ns / 1_000_000_000) as u64,
+            at: now.unix(),
         };
         let records: Vec<_> = targets.iter().map(record).collect();
         let end = self.journal.append(&records)?;
@@ -128,8 +125,12 @@ impl Desk {
             self.journal.take_back(&end)?;
             return Err(error.into());
         }
-        self.compact((now_unix_ns / 1_000_000_000) as u64);
-        let renewed = before.iter().flatten().filter(|end| **end > now_ns).count();
+        self.compact(&now);
+        let renewed = before
+            .iter()
+            .flatten()
+            .filter(|end| **end > now.monotonic_ns);
+        let renewed = renewed.count();
         Ok(Change {
             new: rows.len() - renewed,
             renewed,
@@ -148,18 +149,17 @@ impl Desk {
         service: Option<&str>,
         targets: &BTreeSet<Target>,
     ) -> Result<Vec<Lifted>, ChangeError> {
-        let (now_ns, now_unix) = (
-            clock::monotonic_ns(),
-            (unix_now_ns() / 1_000_000_000) as u64,
-        );
+        let now = Now::read();
+        let now_ns = now.monotonic_ns;
         let record = |ip: &Target| Record {
             op: service.map_or(Op::LiftEvery, |_| Op::Lift),
             kind,
             ip: *ip,
             service: service.map(str::to_owned),
             until_unix: None,
+            until_boot: None,
             note: None,
-            at: now_unix,
+            at: now.unix(),
         };
         let records: Vec<_> = targets.iter().map(record).collect();
         self.journal.append(&records)?;
@@ -202,13 +202,13 @@ impl Desk {
         if let (Kind::Allow, Some(pins)) = (kind, &self.pins) {
             settle_any(&pins.exceptions.allows, targets.iter().copied())?;
         }
-        self.compact(now_unix);
+        self.compact(&now);
         Ok(lifted)
     }
 
     /// What was done is done: a disk without room for this is the daemon's to complain about.
-    fn compact(&self, now_unix: u64) {
-        if let Err(error) = self.journal.compact_if_due(now_unix) {
+    fn compact(&self, now: &Now) {
+        if let Err(error) = self.journal.compact_if_due(now) {
             tracing::warn!(%error, "the journal of bans and allows grows");
         }
     }

@@ -8,7 +8,7 @@ use crate::locations::Locations;
 use crate::state_directory::{self, StateError};
 use filter_common::addr::Scope;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Others change 100,000 rows in a second or two.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,10 +117,4 @@ impl Desk {
         }
         Ok(false)
     }
-}
-
-/// Seconds since 1970, and nanoseconds of the next: what `until_unix` is reckoned with.
-pub(super) fn unix_now_ns() -> u128 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_nanos())
 }

@@ -2,7 +2,7 @@
 //! ban costs the same whether it is the first or the hundred-thousandth. Rewritten with what is
 //! left of it once it has doubled. A line that cannot be read never hides another.
 
-use super::{Ledger, Record};
+use super::{Ledger, Now, Record};
 use crate::state_directory::{self, StateError};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -86,18 +86,22 @@ impl Journal {
         Ok(content)
     }
 
-    /// Reads it, and sets aside what is damaged, loudly. The caller holds the lock.
+    /// Reads it, sets aside what is damaged, loudly, and gives ends that an earlier boot set their
+    /// place on this boot's clock. The caller holds the lock.
     ///
     /// # Errors
     /// It cannot be read or rewritten.
-    pub fn read_and_mend(&self, now_unix: u64) -> Result<Ledger, JournalError> {
+    pub fn read_and_mend(&self, now: &Now) -> Result<Ledger, JournalError> {
         let Content {
             mut ledger,
             damaged,
         } = self.read()?;
-        ledger.expire(now_unix);
+        ledger.expire(now);
+        let is_anchored = ledger.anchor(now);
         if !damaged.is_empty() {
             self.set_aside(&damaged)?;
+        }
+        if is_anchored || !damaged.is_empty() {
             self.rewrite(&ledger)?;
         }
         Ok(ledger)
@@ -147,7 +151,7 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be read or rewritten; the old one is still there.
-    pub fn compact_if_due(&self, now_unix: u64) -> Result<bool, JournalError> {
+    pub fn compact_if_due(&self, now: &Now) -> Result<bool, JournalError> {
         let Ok(metadata) = fs::metadata(&self.path) else {
             return Ok(false);
         };
@@ -158,7 +162,7 @@ impl Journal {
             mut ledger,
             damaged,
         } = self.read()?;
-        ledger.expire(now_unix);
+        ledger.expire(now);
         if !damaged.is_empty() {
             self.set_aside(&damaged)?;
         }
@@ -238,6 +242,7 @@ mod tests {
                 .unwrap(),
             service: None,
             until_unix: None,
+            until_boot: None,
             note: "fail2ban sshd".parse().ok(),
             at: 1,
         }
@@ -271,7 +276,7 @@ mod tests {
         for end in first + 1..whole.len() - 1 {
             fs::write(&path, &whole[..end]).unwrap();
             journal.append(&[record(Op::Set, 3)]).unwrap();
-            let ledger = journal.read_and_mend(5).unwrap();
+            let ledger = journal.read_and_mend(&Now::read()).unwrap();
             assert_eq!(ledger.len(), 2, "torn at {end}");
             assert!(journal.read().unwrap().damaged.is_empty());
         }
@@ -287,7 +292,7 @@ mod tests {
         fs::write(folder.path().join(FILE), garbage).unwrap();
         journal.append(&[record(Op::Set, 1)]).unwrap();
         assert_eq!(journal.read().unwrap().damaged.len(), 4);
-        assert_eq!(journal.read_and_mend(5).unwrap().len(), 1);
+        assert_eq!(journal.read_and_mend(&Now::read()).unwrap().len(), 1);
     }
 
     #[test]
@@ -296,10 +301,10 @@ mod tests {
         let journal = Journal::new(folder.path());
         let bans: Vec<_> = (0..2000).map(|host| record(Op::Set, host)).collect();
         journal.append(&bans).unwrap();
-        assert!(journal.compact_if_due(5).unwrap());
-        assert!(!journal.compact_if_due(5).unwrap());
+        assert!(journal.compact_if_due(&Now::read()).unwrap());
+        assert!(!journal.compact_if_due(&Now::read()).unwrap());
         let lifts: Vec<_> = (1..2000).map(|host| record(Op::Lift, host)).collect();
-        while !journal.compact_if_due(5).unwrap() {
+        while !journal.compact_if_due(&Now::read()).unwrap() {
             journal.append(&lifts).unwrap();
         }
         assert_eq!(journal.read().unwrap().ledger.len(), 1);

@@ -1,8 +1,11 @@
 //! What the journal comes to: who is banned or allowed, until when and why. Pure.
 
-use super::{Note, Target};
+use super::{BootEnd, Note, Now, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+const SECOND_NS: u128 = 1_000_000_000;
 
 /// Ban or timed allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,6 +62,9 @@ pub struct Record {
     /// Unix time, seconds; none for no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_unix: Option<u64>,
+    /// The same end by the clock that nobody sets; none if it is not known, or there is no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_boot: Option<BootEnd>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
@@ -82,6 +88,8 @@ pub struct Key {
 pub struct Entry {
     /// Unix time, seconds; none for no end.
     pub until_unix: Option<u64>,
+    /// The same end by the clock that nobody sets.
+    pub until_boot: Option<BootEnd>,
     /// Why.
     pub note: Option<Note>,
     /// Unix time, seconds, at which it was said.
@@ -89,9 +97,25 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Nanoseconds until its end; none if it has none.
+    ///
+    /// After a boot only the wall clock can tell. Should it have gone back, an entry still does not
+    /// last longer than it was set for.
+    pub fn left_ns(&self, now: &Now) -> Option<u64> {
+        let until = self.until_unix?;
+        if let Some(end) = &self.until_boot
+            && end.boot_id == now.boot_id
+        {
+            return Some(end.monotonic_ns.saturating_sub(now.monotonic_ns));
+        }
+        let left = (u128::from(until) * SECOND_NS).saturating_sub(now.unix_ns);
+        let whole = u128::from(until.saturating_sub(self.at)) * SECOND_NS;
+        u64::try_from(left.min(whole)).ok()
+    }
+
     /// Whether its end has come.
-    pub fn is_over(&self, now_unix: u64) -> bool {
-        self.until_unix.is_some_and(|until| until <= now_unix)
+    pub fn is_over(&self, now: &Now) -> bool {
+        self.left_ns(now) == Some(0)
     }
 }
 
@@ -113,6 +137,7 @@ impl Ledger {
             Op::Set => {
                 let entry = Entry {
                     until_unix: record.until_unix,
+                    until_boot: record.until_boot,
                     note: record.note,
                     at: record.at,
                 };
@@ -138,8 +163,25 @@ impl Ledger {
     }
 
     /// Forgets what is over.
-    pub fn expire(&mut self, now_unix: u64) {
-        self.entries.retain(|_, entry| !entry.is_over(now_unix));
+    pub fn expire(&mut self, now: &Now) {
+        self.entries.retain(|_, entry| !entry.is_over(now));
+    }
+
+    /// Writes down, for entries of earlier boots, their ends by this boot's clock, so that what the
+    /// wall clock said first is what holds. Whether there were any.
+    pub fn anchor(&mut self, now: &Now) -> bool {
+        let mut is_changed = false;
+        for entry in self.entries.values_mut() {
+            let is_known = |end: &BootEnd| end.boot_id == now.boot_id;
+            if entry.until_boot.as_ref().is_some_and(is_known) {
+                continue;
+            }
+            if let Some(left) = entry.left_ns(now) {
+                entry.until_boot = Some(now.end_after(Duration::from_nanos(left)));
+                is_changed = true;
+            }
+        }
+        is_changed
     }
 
     /// All of them, sorted by kind, address and service.
@@ -170,6 +212,7 @@ impl Ledger {
             ip: key.target,
             service: key.service.clone(),
             until_unix: entry.until_unix,
+            until_boot: entry.until_boot.clone(),
             note: entry.note.clone(),
             at: entry.at,
         })
@@ -187,6 +230,7 @@ mod tests {
             ip: ip.parse().unwrap(),
             service: service.map(Into::into),
             until_unix: None,
+            until_boot: None,
             note: None,
             at: 1,
         }
@@ -224,9 +268,57 @@ mod tests {
         let mut again = Ledger::default();
         ledger.records().for_each(|record| again.apply(record));
         assert_eq!(again, ledger);
-        again.expire(99);
+        again.expire(&now(99, "boot", 0));
         assert_eq!(again.len(), 2);
-        again.expire(100);
+        again.expire(&now(100, "boot", 0));
         assert_eq!(again.len(), 1);
+    }
+
+    fn now(unix: u64, boot_id: &str, seconds: u64) -> Now {
+        Now {
+            unix_ns: u128::from(unix) * SECOND_NS,
+            monotonic_ns: seconds * 1_000_000_000,
+            boot_id: boot_id.into(),
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_moves_no_end_within_a_boot_and_lengthens_none_after_it() {
+        const HOUR: u64 = 3600;
+        const DAY: u64 = 24 * HOUR;
+        let start = now(100 * DAY, "first", 50);
+        let hour = Duration::from_secs(HOUR);
+        let mut record = record(Op::Set, Kind::Ban, "192.0.2.1", None);
+        record.at = start.unix();
+        record.until_unix = Some(start.unix_after(hour));
+        record.until_boot = Some(start.end_after(hour));
+        let mut ledger = Ledger::default();
+        ledger.apply(record);
+        let seconds_left = |ledger: &Ledger, now: &Now| {
+            let left = ledger
+                .iter()
+                .next()
+                .and_then(|(_, entry)| entry.left_ns(now));
+            left.map(|ns| ns / 1_000_000_000)
+        };
+        for wall in [1, 97 * DAY, 103 * DAY] {
+            assert_eq!(
+                seconds_left(&ledger, &now(wall, "first", 60)),
+                Some(HOUR - 10)
+            );
+        }
+        assert_eq!(seconds_left(&ledger, &now(1, "first", 50 + HOUR)), Some(0));
+        // A boot later the wall clock is all there is.
+        let later = now(100 * DAY + 600, "second", 7);
+        assert_eq!(seconds_left(&ledger, &later), Some(HOUR - 600));
+        assert_eq!(seconds_left(&ledger, &now(1, "second", 7)), Some(HOUR));
+        assert_eq!(seconds_left(&ledger, &now(101 * DAY, "second", 7)), Some(0));
+        // What it said then holds, whatever it says next.
+        assert!(ledger.anchor(&later));
+        assert!(!ledger.anchor(&later));
+        assert_eq!(
+            seconds_left(&ledger, &now(1, "second", 17)),
+            Some(HOUR - 610)
+        );
     }
 }

@@ -1,16 +1,16 @@
 //! Bans or allows as they are listed: what was said, and what of it is in force.
 
 use super::change::map_of;
-use super::{FOREVER, Key, Kind, Ledger, Note, Target};
+use super::{FOREVER, Key, Kind, Ledger, Note, Now, Target};
 use crate::ids::Book;
-use crate::kernel::{KernelError, Pins, clock};
+use crate::kernel::{KernelError, Pins};
 use filter_common::addr::Scope;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// By so much two clocks may differ.
-const ENDING_SECONDS: u64 = 5;
+/// The kernel may let go of a row by so much before its end by the clock read here.
+const ENDING_NS: u64 = 5_000_000_000;
 
 /// By what a list is sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -61,13 +61,13 @@ pub fn list(
     kind: Kind,
     pins: Option<&Pins>,
     book: &Book,
-    now_unix: u64,
+    now: &Now,
 ) -> Result<Vec<Row>, KernelError> {
     let found = match pins {
         Some(pins) => map_of(&pins.exceptions, kind).rows()?,
         None => Vec::new(),
     };
-    let now_ns = clock::monotonic_ns();
+    let now_ns = now.monotonic_ns;
     let mut in_force: HashMap<Key, u64> = HashMap::new();
     for (key, expiry) in found {
         let service = match key.scope() {
@@ -92,9 +92,10 @@ pub fn list(
     let mut rows = Vec::new();
     for (key, entry) in ledger.iter().filter(|(key, _)| key.kind == kind) {
         let expiry = in_force.remove(key);
-        // The kernel may have let go a moment before the wall clock says so.
-        let is_ending = entry.is_over(now_unix + ENDING_SECONDS) && is_looked_up(key, pins, book);
-        if expiry.is_none() && (entry.is_over(now_unix) || is_ending) {
+        let left_ns = entry.left_ns(now);
+        let is_ending =
+            left_ns.is_some_and(|left| left <= ENDING_NS) && is_looked_up(key, pins, book);
+        if expiry.is_none() && (left_ns == Some(0) || is_ending) {
             continue;
         }
         rows.push(Row {
@@ -103,7 +104,7 @@ pub fn list(
             is_in_force: expiry.is_some(),
             seconds_left: match expiry {
                 Some(expiry) => left(expiry),
-                None => entry.until_unix.map(|until| until.saturating_sub(now_unix)),
+                None => left_ns.map(|left| left.div_ceil(1_000_000_000)),
             },
             since: Some(entry.at),
             note: entry.note.clone(),

@@ -1,8 +1,7 @@
 //! The maps follow the journal and the numbers of services; what has expired is swept out.
 
 use super::change::map_of;
-use super::desk::unix_now_ns;
-use super::{FOREVER, Journal, Kind, Ledger, Lock, Target};
+use super::{FOREVER, Journal, Kind, Ledger, Lock, Now, Target};
 use crate::ids::Book;
 use crate::kernel::exceptions::{ExceptionMap, Row};
 use crate::kernel::{KernelError, Pins, clock};
@@ -12,9 +11,6 @@ use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
-
-/// The wall clock may have been set since a row was written; by less than this it is let be.
-const TOLERANCE_NS: u64 = 60_000_000_000;
 
 /// Bans and allows that are in force now.
 ///
@@ -68,14 +64,13 @@ pub fn sync(
     patience: Duration,
 ) -> anyhow::Result<()> {
     let _lock = Lock::take(state_directory, patience)?;
-    let now_unix_ns = unix_now_ns();
-    let ledger =
-        Journal::new(state_directory).read_and_mend((now_unix_ns / 1_000_000_000) as u64)?;
+    let now = Now::read();
+    let ledger = Journal::new(state_directory).read_and_mend(&now)?;
     let mut flags = 0;
     for kind in [Kind::Ban, Kind::Allow] {
         let map = map_of(&pins.exceptions, kind);
         let present = map.rows()?;
-        let wanted = wanted(&ledger, kind, book, &present, now_unix_ns);
+        let wanted = wanted(&ledger, kind, book, &now);
         let present: HashMap<SourceKey, u64> = present.into_iter().collect();
         for key in present.keys().filter(|key| !wanted.contains_key(key)) {
             map.remove(key)?;
@@ -93,15 +88,7 @@ pub fn sync(
 }
 
 /// Rows as they have to be.
-fn wanted(
-    ledger: &Ledger,
-    kind: Kind,
-    book: &Book,
-    present: &[Row],
-    now_unix_ns: u128,
-) -> HashMap<SourceKey, u64> {
-    let present: HashMap<SourceKey, u64> = present.iter().copied().collect();
-    let now_ns = clock::monotonic_ns();
+fn wanted(ledger: &Ledger, kind: Kind, book: &Book, now: &Now) -> HashMap<SourceKey, u64> {
     let mut wanted = HashMap::new();
     for (key, entry) in ledger.iter().filter(|(key, _)| key.kind == kind) {
         let scope = match &key.service {
@@ -112,17 +99,9 @@ fn wanted(
                 None => continue,
             },
         };
-        let expiry = entry.until_unix.map_or(FOREVER, |until| {
-            let left = (u128::from(until) * 1_000_000_000).saturating_sub(now_unix_ns);
-            now_ns.saturating_add(u64::try_from(left).unwrap_or(FOREVER))
-        });
-        let row = key.target.key(scope);
-        // The monotonic clock knows better than a wall clock that was nudged.
-        let expiry = match present.get(&row) {
-            Some(exact) if exact.abs_diff(expiry) < TOLERANCE_NS => *exact,
-            _ => expiry,
-        };
-        wanted.insert(row, expiry);
+        let left = entry.left_ns(now);
+        let expiry = left.map_or(FOREVER, |left| now.monotonic_ns.saturating_add(left));
+        wanted.insert(key.target.key(scope), expiry);
         if kind == Kind::Allow && scope != Scope::All {
             let any = wanted.entry(key.target.key(Scope::Any)).or_insert(0);
             *any = expiry.max(*any);
@@ -149,8 +128,7 @@ pub fn sweep(state_directory: &Path, pins: &Pins) -> anyhow::Result<()> {
         flags |= flags_of(kind, &left);
     }
     pins.state.set_exceptions(flags);
-    let now_unix = (unix_now_ns() / 1_000_000_000) as u64;
-    Journal::new(state_directory).compact_if_due(now_unix)?;
+    Journal::new(state_directory).compact_if_due(&Now::read())?;
     Ok(())
 }
 

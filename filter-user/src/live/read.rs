@@ -76,9 +76,8 @@ fn fill(
     state_directory: &Path,
 ) -> Result<(), KernelError> {
     reading.count(pins, book)?;
-    let now = reading.at_unix_ms / 1000;
     match Journal::new(state_directory).read() {
-        Ok(content) => reading.list_bans(&content.ledger, pins, book, now)?,
+        Ok(content) => reading.list_bans(&content.ledger, pins, book)?,
         Err(error) => {
             let error = Error::from(error);
             reading.problems.push(format!("{error:#}"));

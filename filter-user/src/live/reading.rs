@@ -1,6 +1,6 @@
 //! One reading: everything that is shown, as it stood at one moment.
 
-use crate::exceptions::{self, Kind, Ledger};
+use crate::exceptions::{self, Kind, Ledger, Now};
 use crate::ids::Book;
 use crate::kernel::{KernelError, Pins};
 use crate::report::Status;
@@ -109,9 +109,8 @@ impl Reading {
         ledger: &Ledger,
         pins: &Pins,
         book: &Book,
-        now_unix: u64,
     ) -> Result<(), KernelError> {
-        let mut rows = exceptions::list(ledger, Kind::Ban, Some(pins), book, now_unix)?;
+        let mut rows = exceptions::list(ledger, Kind::Ban, Some(pins), book, &Now::read())?;
         rows.retain(|row| row.is_in_force);
         rows.sort_by_key(|row| (std::cmp::Reverse(row.since), row.address));
         let newest = rows.into_iter().take(NEWEST_BANS);

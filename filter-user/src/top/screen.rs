@@ -1,11 +1,16 @@
 //! The terminal: taken over, and given back however `top` ends: by a key, an error, a panic or
 //! a signal. Only SIGKILL leaves it as it is (`reset` mends that).
+//!
+//! A terminal that goes away, as when SSH breaks off, ends `top` too. crossterm 0.29 does not notice:
+//! it reads such a terminal again and again, for ever. So it is asked only while there is one.
 
 use anyhow::{Context as _, bail};
 use crossterm::event::{self, Event, KeyEvent};
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::env;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -13,6 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// As a shell says of a process that SIGHUP has ended.
+const HUNG_UP: i32 = 129;
 
 /// The terminal while it is ours.
 pub struct Screen {
@@ -66,8 +74,13 @@ impl Screen {
     /// # Errors
     /// The terminal is gone.
     pub fn key(&self, limit: Duration) -> anyhow::Result<Option<KeyEvent>> {
-        if !event::poll(limit).context("the terminal")? {
-            return Ok(None);
+        // What crossterm has read already does not wake anybody.
+        wait(Duration::ZERO)?;
+        if !event::poll(Duration::ZERO).context("the terminal")? {
+            wait(limit)?;
+            if !event::poll(Duration::ZERO).context("the terminal")? {
+                return Ok(None);
+            }
         }
         Ok(match event::read().context("the terminal")? {
             Event::Key(key) => Some(key),
@@ -81,6 +94,23 @@ impl Drop for Screen {
         // A terminal that is gone needs nothing.
         let _ = ratatui::try_restore();
     }
+}
+
+/// Waits until something was typed, at most `limit`.
+fn wait(limit: Duration) -> anyhow::Result<()> {
+    let stdin = io::stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+    let limit = Timespec::try_from(limit).context("an interval that long")?;
+    match poll(&mut terminal, Some(&limit)) {
+        // A signal, such as that of a new size.
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error).context("the terminal"),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    if terminal[0].revents().intersects(gone) {
+        bail!("the terminal is gone");
+    }
+    Ok(())
 }
 
 /// SIGTERM, SIGINT and SIGHUP end `top` in good order.
@@ -101,7 +131,8 @@ fn watch(is_ending: Arc<AtomicBool>) -> io::Result<()> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+                // Nothing is to be given back, and nobody is there who would be told.
+                _ = hangup.recv() => std::process::exit(HUNG_UP),
             }
         });
         is_ending.store(true, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! A test run repeats one frame. These write another source into it each time, from an array that
 //! the bench has filled, read in order so that the array itself costs next to nothing.
 
-use aya_ebpf::bindings::xdp_action::XDP_ABORTED;
+use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP};
 use aya_ebpf::btf_maps::{Array, ProgramArray};
 use aya_ebpf::helpers::generated::bpf_redirect;
 use aya_ebpf::macros::btf_map;
@@ -23,7 +23,8 @@ pub struct Control {
     width: u32,
     /// Index of the device, for the generator.
     device: u32,
-    padding: u32,
+    /// How many of 2^32 frames are sent, for the generator: what paces it.
+    share: u32,
 }
 
 #[btf_map]
@@ -47,19 +48,24 @@ pub fn then(ctx: &XdpContext, next: &ProgramArray<1>) -> u32 {
     XDP_ABORTED
 }
 
-/// Writes the next source, sends the frame out of the device.
+/// Writes the next source, sends the frame out of the device; or drops it, as the share wants.
 #[inline(always)]
 pub fn redirect(ctx: &XdpContext) -> u32 {
-    match write(ctx) {
-        // SAFETY: takes numbers only.
-        Some(device) => unsafe { bpf_redirect(device, 0) as u32 },
-        None => XDP_ABORTED,
+    /// 2^32 over the golden ratio: multiples of it are spread evenly (Knuth, TAOCP 3, s. 6.4).
+    const GOLDEN: u32 = 0x9e37_79b9;
+    let Some(control) = write(ctx) else {
+        return XDP_ABORTED;
+    };
+    if (control.next as u32).wrapping_mul(GOLDEN) > control.share {
+        return XDP_DROP;
     }
+    // SAFETY: takes numbers only.
+    unsafe { bpf_redirect(control.device, 0) as u32 }
 }
 
-/// Returns the device.
+/// Returns what tells what becomes of the frame.
 #[inline(always)]
-fn write(ctx: &XdpContext) -> Option<u32> {
+fn write(ctx: &XdpContext) -> Option<&'static Control> {
     let control = CONTROL.get_ptr_mut(0)?;
     // SAFETY: one test run at a time uses the map.
     let control = unsafe { &mut *control };
@@ -81,7 +87,7 @@ fn write(ctx: &XdpContext) -> Option<u32> {
         // SAFETY: as above.
         unsafe { (start as *mut u64).write_unaligned(source) };
     }
-    Some(control.device)
+    Some(control)
 }
 
 /// The IPv4 header's checksum after a change of its source (RFC 1624, equation 3): the kernel drops

@@ -193,17 +193,22 @@ tracked_sources = 16384
     }
 
     fn run(&self, variables: &[(&str, &str)], arguments: &[&str], input: Stdio) -> Output {
-        let mut command = Command::new(binary());
-        command
-            .args(arguments)
-            .stdin(input)
-            .env_remove("SSH_CONNECTION")
-            .envs(variables.iter().copied())
-            .env("EDGE_FILTER_SOCKET", self.path("control.sock"))
-            .env("EDGE_FILTER_CONFIG", self.path("config.toml"));
+        let mut command = self.prepare(arguments);
+        command.stdin(input).envs(variables.iter().copied());
         self.namespace
             .run(|| command.output())
             .expect("the binary must be built: cargo xtask build")
+    }
+
+    /// A command that is yet to be started, in whatever namespace.
+    pub fn prepare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .env_remove("SSH_CONNECTION")
+            .env("EDGE_FILTER_SOCKET", self.path("control.sock"))
+            .env("EDGE_FILTER_CONFIG", self.path("config.toml"));
+        command
     }
 
     /// Runs a command that must succeed; what it prints.

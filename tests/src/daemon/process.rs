@@ -145,7 +145,9 @@ fn read(socket: UnixDatagram, reading: Weak<()>) -> Receiver<String> {
                     // Who no longer listens does not mind.
                     let _ = sender.send(String::from_utf8_lossy(&buffer[..length]).into_owned());
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // A socket with a time limit is interrupted also by what concerns no handler.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => panic!("no notifications: {error}"),
             }
         }

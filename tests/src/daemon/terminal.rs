@@ -1,4 +1,4 @@
-//! A terminal of 80 by 24 in which `edge-filter` runs: Debian's tmux, with a server of its own.
+//! A terminal, of 80 by 24 unless told otherwise, in which `edge-filter` runs: Debian's tmux, with a server of its own.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,6 +19,19 @@ impl Terminal {
     /// # Panics
     /// Without tmux.
     pub fn start(namespace: &Namespace, host: &Host, arguments: &str) -> Self {
+        Self::start_sized(namespace, host, arguments, (80, 24))
+    }
+
+    /// The same with so many characters and lines.
+    ///
+    /// # Panics
+    /// Without tmux.
+    pub fn start_sized(
+        namespace: &Namespace,
+        host: &Host,
+        arguments: &str,
+        (columns, lines): (u16, u16),
+    ) -> Self {
         let terminal = Self {
             namespace: namespace.clone(),
             socket: host.path("tmux.sock"),
@@ -35,9 +48,9 @@ impl Terminal {
             "new-session",
             "-d",
             "-x",
-            "80",
+            &columns.to_string(),
             "-y",
-            "24",
+            &lines.to_string(),
             &line,
         ]);
         terminal
@@ -46,6 +59,11 @@ impl Terminal {
     /// What is on the screen.
     pub fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// The same with the control sequences of its colours.
+    pub fn screen_with_colours(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-e", "-N"])
     }
 
     /// Waits until this is on the screen; the whole of it.

@@ -11,7 +11,7 @@ pub struct Regression {
 }
 
 /// In the order in which they were found.
-pub const REGRESSIONS: [Regression; 4] = [
+pub const REGRESSIONS: [Regression; 5] = [
     Regression {
         target: "packets",
         what: "a damaged table named a page of classes whose number passes 32 bits: it wraps now, \
@@ -40,5 +40,11 @@ pub const REGRESSIONS: [Regression; 4] = [
         target: "configs",
         what: "the same in the text of a configuration",
         bytes: b"name\xc2\x82 = \"eth0\"",
+    },
+    Regression {
+        target: "lists",
+        what: "a prefix length with leading zeros was accepted, which other programs refuse or may \
+            take for octal: it is refused now, with what to write",
+        bytes: b"0.0.0.0/002 # all",
     },
 ];

@@ -2,15 +2,17 @@
 //! so nothing stays behind even when the test process is killed.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::panic;
 use std::path::Path;
-use std::process::{self, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rustix::mount::{self, MountFlags, MountPropagationFlags};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 /// A network namespace with a mount namespace of its own, in which `/sys` shows its devices.
@@ -74,6 +76,21 @@ impl Namespace {
         })
     }
 
+    /// Starts a process inside. It is killed when the calling thread ends.
+    ///
+    /// # Errors
+    /// There is no such program.
+    pub fn start(&self, command: &mut Command) -> io::Result<Child> {
+        let namespace = self.clone();
+        let enter = move || {
+            namespace.enter_process()?;
+            set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)
+        };
+        // SAFETY: the closure makes system calls only; it takes no lock and allocates nothing.
+        unsafe { command.pre_exec(enter) };
+        command.spawn()
+    }
+
     /// Runs commands of `ip`, one a line.
     ///
     /// # Panics
@@ -104,7 +121,7 @@ impl Namespace {
     }
 
     /// What `ip … netns` takes for this namespace.
-    pub(super) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         use std::os::fd::AsRawFd as _;
         let fd = self.handles.network.as_raw_fd();
         format!("/proc/{}/fd/{fd}", process::id())

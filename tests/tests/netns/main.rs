@@ -7,6 +7,8 @@ mod bans;
 mod boot;
 mod bypass;
 mod clock;
+mod configmap;
+mod container;
 mod dashboard;
 mod doctor;
 mod events;

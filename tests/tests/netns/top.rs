@@ -4,7 +4,15 @@ use edge_filter_tests::daemon::{Host, Terminal};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::frames::{Flow, Mark, SYN};
 use edge_filter_tests::netns::raw::PacketSocket;
+use edge_filter_tests::netns::wait;
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::Stdio;
 
 use crate::{PORT, WIRE};
 
@@ -82,6 +90,22 @@ fn a_signal_gives_the_terminal_back() {
     assert!(!screen.contains("daemon pid"), "{screen}");
 }
 
+/// A connection that breaks must not leave a process that spins.
+#[test]
+fn it_ends_with_its_terminal() {
+    let net = Net::new();
+    let host = Host::start_with(&net.server, POLICY);
+    let terminal = Terminal::start(&net.server, &host, "top");
+    terminal.wait_for("daemon pid");
+    let program = format!("/proc/{}/stat", terminal.program());
+    drop(terminal);
+    wait::until("the end of top", || {
+        // Gone, or waiting for somebody to take note of it.
+        let stat = std::fs::read_to_string(&program).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
+}
+
 #[test]
 fn without_a_terminal_it_says_what_to_do_instead() {
     let net = Net::new();
@@ -108,4 +132,46 @@ fn one_screen_needs_neither_terminal_nor_daemon() {
     let counters = reading["counters"].as_array().expect("it is a list");
     let dropped = counters.iter().find(|c| c["reason"] == "not_allowed");
     assert_eq!(dropped.map(|c| &c["packets"]), Some(&5.into()), "{reading}");
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let net = Net::new();
+    let host = Host::start_with(&net.server, POLICY);
+    // Without a controlling terminal nobody sends it SIGHUP: it has to see for itself.
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC);
+    let master = master.expect("a terminal");
+    grantpt(&master).expect("ours");
+    unlockpt(&master).expect("ours");
+    let name = ptsname(&master, Vec::new()).expect("its name");
+    let name = std::ffi::OsString::from_vec(name.into_bytes());
+    let end = || -> Stdio {
+        let mut options = File::options();
+        let options = options.read(true).write(true);
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        options
+            .custom_flags(flags)
+            .open(&name)
+            .expect("its other end")
+            .into()
+    };
+    let mut command = host.prepare(&["top", "--interval", "200ms"]);
+    command
+        .env("TERM", "xterm")
+        .stdin(end())
+        .stdout(end())
+        .stderr(end());
+    let mut child = net.server.run(|| command.spawn()).expect("it starts");
+    drop(command);
+    let mut master = File::from(master);
+    let mut shown = Vec::new();
+    // It has the terminal once it has asked for the other screen.
+    while !String::from_utf8_lossy(&shown).contains("[?1049h") {
+        let mut bytes = [0; 4096];
+        let length = master.read(&mut bytes).expect("it draws");
+        shown.extend_from_slice(&bytes[..length]);
+    }
+    drop(master);
+    let status = wait::until("its end", || child.try_wait().expect("a child"));
+    assert_eq!(status.code(), Some(1), "{status}");
 }

@@ -1,5 +1,7 @@
-//! What packages bring beside the binary: manual pages, completions, alert rules.
+//! What packages bring beside the binary: manual pages, completions, alert rules, manifests, scripts.
 
 mod alerts;
 mod completions;
+mod kubernetes;
+mod maintainer;
 mod manual;

@@ -13,10 +13,18 @@ use crate::workspace::Workspace;
 /// The file with the checksums, as `sha256sum --check` reads it.
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
-/// Makes `edge-filter-VERSION-MACHINE.tar.gz`: one folder with `install.sh` and the tree.
+/// What is in the tarball beside the tree, below `config/`.
+const BESIDE: [&str; 2] = ["container", "kubernetes"];
+
+/// Makes `edge-filter-VERSION-MACHINE.tar.gz`: one folder with `install.sh`, the tree, the recipe of
+/// the container and its manifests.
 pub fn tarball(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
     say("making the tarball");
-    let name = format!("edge-filter-{}-{}", dist.version, dist.machine);
+    let name = format!(
+        "edge-filter-{}-{}",
+        dist.version,
+        dist.architecture.machine()
+    );
     let folder = dist.folder.join(&name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     command::output(
@@ -25,6 +33,11 @@ pub fn tarball(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
             .arg(&dist.tree)
             .arg(folder.join("root")),
     )?;
+    for name in BESIDE {
+        let from = workspace.root().join("config").join(name);
+        let mut copy = Command::new("cp");
+        command::output(copy.args(["-r", "--"]).arg(from).arg(&folder))?;
+    }
     let script = workspace.root().join("config/packages/install.sh");
     fs::copy(&script, folder.join("install.sh"))
         .with_context(|| format!("cannot copy {}", script.display()))?;

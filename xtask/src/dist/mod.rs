@@ -9,12 +9,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use architecture::Architecture;
+
 use crate::command::{self, say};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};
 
+mod architecture;
 mod archive;
+mod emulated;
 mod packages;
 mod sbom;
 mod tree;
@@ -23,31 +27,42 @@ mod trial;
 /// Options of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Also install, run, remove and purge what was made, in a Debian of its own (as root)
+    /// Also install, run, remove and purge what was made, in a Debian of its own (as root); for
+    /// another architecture, run what needs no kernel under an emulator (as anybody)
     #[arg(long)]
     check: bool,
+    /// For which machines [default: such as this one]
+    #[arg(long, value_enum)]
+    arch: Option<Architecture>,
 }
 
 /// What is made, and where.
 pub struct Dist {
-    /// `target/dist`.
+    /// `target/dist`, and a folder in it for other architectures.
     folder: PathBuf,
     /// What packages install, from the root down.
     tree: PathBuf,
     /// Of the workspace.
     version: String,
-    /// As the kernel calls this machine, `x86_64`.
-    machine: &'static str,
+    /// For which machines.
+    architecture: Architecture,
 }
 
 /// Installs what is missing, builds, and makes everything.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    if options.check {
+    let architecture = options.arch.map_or_else(Architecture::of_host, Ok)?;
+    let is_foreign = architecture.is_foreign();
+    if options.check && !is_foreign {
         environment::check()?;
     }
-    setup::ensure(workspace, Needs::Packages)?;
+    let needs = match is_foreign {
+        true => Needs::Arm64Packages,
+        false => Needs::Packages,
+    };
+    setup::ensure(workspace, needs)?;
     build::everything(workspace)?;
-    let dist = Dist::begin(workspace)?;
+    architecture.build(workspace)?;
+    let dist = Dist::begin(workspace, architecture)?;
     tree::lay_out(workspace, &dist)?;
     let made = [
         packages::deb(workspace, &dist)?,
@@ -56,7 +71,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         sbom::make(workspace, &dist)?,
     ];
     archive::checksums(&dist, &made)?;
-    if options.check {
+    if options.check && is_foreign {
+        emulated::package(workspace, &dist, &made[0])?;
+        trial::tarball(&dist, &made[2])?;
+        trial::checksums(&dist)?;
+    } else if options.check {
         let debian = trial::Debian::new()?;
         trial::package(&debian, &made[0])?;
         trial::package(&debian, &made[1])?;
@@ -70,23 +89,32 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 impl Dist {
-    /// An empty folder.
-    fn begin(workspace: &Workspace) -> Result<Self> {
+    /// An empty folder, and an empty tree.
+    fn begin(workspace: &Workspace, architecture: Architecture) -> Result<Self> {
         // The assets of the packages are named relative to the checkout.
-        let folder = workspace.root().join("target/dist");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)
-                .with_context(|| format!("cannot remove {}", folder.display()))?;
+        let top = workspace.root().join("target/dist");
+        let tree = top.join("tree");
+        let folder = match architecture.is_foreign() {
+            true => top.join(architecture.debian()),
+            false => top,
+        };
+        for folder in [&folder, &tree] {
+            if folder.exists() {
+                fs::remove_dir_all(folder)
+                    .with_context(|| format!("cannot remove {}", folder.display()))?;
+            }
         }
-        let tree = folder.join("tree");
-        fs::create_dir_all(&tree).with_context(|| format!("cannot make {}", tree.display()))?;
+        for folder in [&folder, &tree] {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+        }
         let version = command::output(Command::new(workspace.edge_filter()).arg("--version"))?;
         let version = version.trim().strip_prefix("edge-filter ");
         Ok(Self {
             folder,
             tree,
             version: version.context("edge-filter tells no version")?.to_owned(),
-            machine: std::env::consts::ARCH,
+            architecture,
         })
     }
 }

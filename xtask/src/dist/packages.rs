@@ -11,20 +11,16 @@ use crate::workspace::Workspace;
 /// Makes the .deb.
 pub fn deb(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
     say("making the .deb");
-    command::run(
-        command::cargo(workspace.root())
-            .args([
-                "deb",
-                "--package",
-                "filter-user",
-                "--no-build",
-                "--no-strip",
-            ])
-            .args(["--quiet", "--output"])
-            .arg(&dist.folder)
-            .env("PATH", workspace.path_with_tools()?),
-    )
-    .context("cannot make the .deb")?;
+    let mut cargo = command::cargo(workspace.root());
+    cargo
+        .args(["deb", "--package", "filter-user"])
+        .args(["--no-build", "--no-strip", "--quiet", "--output"])
+        .arg(&dist.folder)
+        .env("PATH", workspace.path_with_tools()?);
+    if let Some(triple) = dist.architecture.triple() {
+        cargo.args(["--target", triple]);
+    }
+    command::run(&mut cargo).context("cannot make the .deb")?;
     only_file(&dist.folder, ".deb")
 }
 
@@ -33,7 +29,8 @@ pub fn rpm(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
     say("making the .rpm");
     command::run(
         command::cargo(workspace.root())
-            .args(["generate-rpm", "--package", "filter-user", "--output"])
+            .args(["generate-rpm", "--package", "filter-user"])
+            .args(["--arch", dist.architecture.machine(), "--output"])
             .arg(&dist.folder)
             .env("PATH", workspace.path_with_tools()?),
     )

@@ -17,14 +17,17 @@ const NAME: &str = "edge-filter.cdx";
 pub fn make(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
     say("making the bill of materials");
     let package = workspace.root().join("filter-user");
-    let made = command::run(
-        command::cargo(workspace.root())
-            .args(["cyclonedx", "--quiet", "--format", "json"])
-            .args(["--spec-version", "1.5", "--no-build-deps"])
-            .args(["--override-filename", NAME, "--manifest-path"])
-            .arg(package.join("Cargo.toml"))
-            .env("PATH", workspace.path_with_tools()?),
-    );
+    let mut cargo = command::cargo(workspace.root());
+    cargo
+        .args(["cyclonedx", "--quiet", "--format", "json"])
+        .args(["--spec-version", "1.5", "--no-build-deps"])
+        .args(["--override-filename", NAME, "--manifest-path"])
+        .arg(package.join("Cargo.toml"))
+        .env("PATH", workspace.path_with_tools()?);
+    if let Some(triple) = dist.architecture.triple() {
+        cargo.args(["--target", triple]);
+    }
+    let made = command::run(&mut cargo);
     let file = format!("{NAME}.json");
     let to = dist.folder.join(&file);
     let moved = made

@@ -70,11 +70,15 @@ pub fn lay_out(workspace: &Workspace, dist: &Dist) -> Result<()> {
         place(&workspace.root().join(from), &dist.tree.join(to), 0o644)?;
     }
     let binary = dist.tree.join("usr/bin/edge-filter");
-    place(&workspace.edge_filter(), &binary, 0o755)?;
-    check_glibc(&binary)?;
-    command::output(Command::new("strip").arg("--strip-all").arg(&binary))?;
+    let architecture = dist.architecture;
+    let built = workspace.edge_filter_for(architecture.triple());
+    place(&built, &binary, 0o755)?;
+    let symbols = command::output(architecture.binutils("objdump").arg("-T").arg(&binary))?;
+    check_glibc(&symbols)?;
+    let mut strip = architecture.binutils("strip");
+    command::output(strip.arg("--strip-all").arg(&binary))?;
     for (shell, to) in COMPLETIONS {
-        let script = command::output(Command::new(&binary).args(["completions", shell]))?;
+        let script = command::output(architecture.start(&binary).args(["completions", shell]))?;
         write(&dist.tree.join(to), &script)?;
     }
     manual(dist, &binary)
@@ -82,7 +86,7 @@ pub fn lay_out(workspace: &Workspace, dist: &Dist) -> Result<()> {
 
 fn manual(dist: &Dist, binary: &Path) -> Result<()> {
     let pages = dist.folder.join("man");
-    command::output(Command::new(binary).arg("man").arg(&pages))?;
+    command::output(dist.architecture.start(binary).arg("man").arg(&pages))?;
     for entry in fs::read_dir(&pages).with_context(|| format!("cannot read {}", pages.display()))? {
         let page = entry?.path();
         let name = page.file_name().context("it is a file")?;
@@ -96,15 +100,15 @@ fn manual(dist: &Dist, binary: &Path) -> Result<()> {
     fs::remove_dir_all(&pages).with_context(|| format!("cannot remove {}", pages.display()))
 }
 
-fn check_glibc(binary: &Path) -> Result<()> {
-    let symbols = command::output(Command::new("objdump").arg("-T").arg(binary))?;
+/// Of what `objdump -T` says.
+fn check_glibc(symbols: &str) -> Result<()> {
     let newest = symbols
         .split("GLIBC_2.")
         .skip(1)
         .filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next())
         .filter_map(|minor| minor.parse::<u32>().ok())
         .max()
-        .with_context(|| format!("{} needs no glibc at all", binary.display()))?;
+        .context("the program needs no glibc at all")?;
     ensure!(
         newest <= GLIBC_MINOR,
         "the program needs glibc 2.{newest}, the packages ask for 2.{GLIBC_MINOR}: change both \

@@ -56,7 +56,11 @@ pub fn tarball(dist: &Dist, tarball: &Path) -> Result<()> {
     let extract = ["-xzf".as_ref(), tarball.as_os_str(), "-C".as_ref()];
     let mut tar = Command::new("tar");
     command::output(tar.args(extract).arg(folder.path()))?;
-    let name = format!("edge-filter-{}-{}", dist.version, dist.machine);
+    let name = format!(
+        "edge-filter-{}-{}",
+        dist.version,
+        dist.architecture.machine()
+    );
     let script = folder.path().join(name).join("install.sh");
     let root = folder.path().join("root");
     let install = |arguments: &[&str]| {

@@ -40,6 +40,33 @@ all_files() {
         -o -path /var/log -o -path /var/cache \) -prune -o -print | sort
 }
 
+# A systemd that runs, as far as the scripts of packages can see: it notes what it is told. One
+# that cannot start the daemon again must not fail an upgrade.
+if [ -e "$root/usr/bin/systemctl" ]; then fail "this Debian has a systemd of its own"; fi
+cat >"$root/usr/bin/systemctl" <<'END'
+#!/bin/sh
+echo "systemctl $*" >>/tmp/told
+[ "$1" != try-restart ] || [ ! -e /tmp/restart-fails ]
+END
+cat >"$root/usr/bin/systemd-tmpfiles" <<'END'
+#!/bin/sh
+echo "systemd-tmpfiles $*" >>/tmp/told
+END
+chmod 755 "$root/usr/bin/systemctl" "$root/usr/bin/systemd-tmpfiles"
+mkdir -p "$root/run/systemd/system"
+# What it was told since the last time must be this, a line each.
+told() {
+    wanted=$(printf '%s\n' "$@")
+    told=$(cat "$root/tmp/told" 2>/dev/null || true)
+    [ "$told" = "$wanted" ] || fail "systemd was told '$told' instead of '$wanted'"
+    rm -f "$root/tmp/told"
+}
+undo_systemd() {
+    rm -rf "$root/usr/bin/systemctl" "$root/usr/bin/systemd-tmpfiles" "$root/run/systemd" \
+        "$root/tmp/told" "$root/tmp/restart-fails"
+}
+trap undo_systemd EXIT
+
 ip link set lo up
 ip link add eth0 type veth peer name peer0
 ip link set eth0 up
@@ -51,6 +78,7 @@ before=$(files)
 
 step "install"
 install
+told "systemd-tmpfiles --create edge-filter.conf" "systemctl daemon-reload"
 if is_attached; then fail "installing it filters"; fi
 inside edge-filter --version
 inside edge-filter check
@@ -58,7 +86,7 @@ inside edge-filter check
 step "run"
 chroot "$root" edge-filter run 2>"$root/tmp/log" &
 daemon=$!
-trap 'kill -9 "$daemon" 2>/dev/null || true' EXIT
+trap 'kill -9 "$daemon" 2>/dev/null || true; undo_systemd' EXIT
 until inside edge-filter reload >/dev/null 2>&1; do
     kill -0 "$daemon" 2>/dev/null || fail "the daemon ended: $(cat "$root/tmp/log")"
     sleep 0.1
@@ -69,6 +97,12 @@ inside edge-filter status
 
 step "upgrade"
 install
+grep -q "^systemctl try-restart edge-filter.service$" "$root/tmp/told" ||
+    fail "an upgrade does not restart the daemon"
+touch "$root/tmp/restart-fails"
+install 2>"$root/tmp/said" || fail "a daemon that does not start fails the upgrade"
+grep -q "the filter is in force as it was" "$root/tmp/said" || fail "nobody says that it did not start"
+rm "$root/tmp/restart-fails" "$root/tmp/told"
 is_attached || fail "the upgrade took the filter off"
 inside edge-filter bans | grep -q 192.0.2.66 || fail "the upgrade lost a ban"
 kill "$daemon"
@@ -79,6 +113,7 @@ step "remove"
 remove
 case $package in
     *.deb)
+        told "systemctl --quiet disable --now edge-filter.service" "systemctl daemon-reload"
         if is_attached; then fail "removing left the filter"; fi
         [ -e "$root/etc/edge-filter/config.toml" ] || fail "removing took the configuration"
         ;;
@@ -86,6 +121,10 @@ esac
 
 step "purge"
 purge
+case $package in
+    *.deb) told "systemctl daemon-reload" ;;
+    *.rpm) told "systemctl --quiet disable --now edge-filter.service" "systemctl daemon-reload" ;;
+esac
 if is_attached; then fail "purging left the filter"; fi
 [ ! -e "$root/sys/fs/bpf/edge-filter" ] || fail "purging left pins"
 after=$(files)

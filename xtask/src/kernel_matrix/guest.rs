@@ -42,6 +42,9 @@ const TESTS: [&str; 8] = [
     "rates",
 ];
 
+/// Texts that tests compare with what they got.
+const SNAPSHOTS: &str = "filter-user/tests/snapshots";
+
 /// What must succeed on a kernel.
 pub struct Step {
     pub name: &'static str,
@@ -175,11 +178,9 @@ impl Guest {
             let code = fs::read(&library).with_context(|| format!("no {}", library.display()))?;
             archive.file(&library.to_string_lossy(), &code);
         }
-        for entry in fs::read_dir(workspace.objects())? {
-            let entry = entry?;
-            let path = format!("/objects/{}", entry.file_name().to_string_lossy());
-            archive.file(&path, &fs::read(entry.path())?);
-        }
+        add_files(&mut archive, "/objects", &workspace.objects())?;
+        let snapshots = workspace.root().join(SNAPSHOTS);
+        add_files(&mut archive, &format!("/source/{SNAPSHOTS}"), &snapshots)?;
         Ok(Self { archive })
     }
 
@@ -199,6 +200,17 @@ impl Guest {
         archive.file("/steps", steps.as_bytes());
         Ok(archive.finish())
     }
+}
+
+/// All files of a folder of the host.
+fn add_files(archive: &mut Archive, place: &str, folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = format!("{place}/{}", entry.file_name().to_string_lossy());
+        archive.file(&path, &fs::read(entry.path())?);
+    }
+    Ok(())
 }
 
 /// A line of `cargo test --message-format=json`.

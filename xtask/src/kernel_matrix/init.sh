@@ -6,6 +6,8 @@ busybox=/bin/busybox
 export PATH=/usr/sbin:/usr/bin:/bin TMPDIR=/tmp HOME=/root LC_ALL=C
 export EDGE_FILTER_BIN=/bin/edge-filter EDGE_FILTER_NEXT_BIN=/bin/edge-filter-next-abi
 export EDGE_FILTER_OBJECT_DIR=/objects RUST_BACKTRACE=0
+# Where recorded texts are found, and that none is recorded here.
+export INSTA_WORKSPACE_ROOT=/source INSTA_UPDATE=no
 $busybox mount -t devtmpfs dev /dev
 $busybox mount -t proc proc /proc
 $busybox mount -t sysfs sys /sys

@@ -8,7 +8,8 @@ use crate::command::{self, say};
 use crate::setup::Needs;
 
 /// Program, and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
+    ("capsh", "libcap2-bin"),
     ("ip", "iproute2"),
     ("python3", "python3"),
     ("systemd-analyze", "systemd"),
@@ -36,10 +37,13 @@ const GUEST_PROGRAMS: [(&str, &str); 4] = [
 ];
 
 /// What edge-filter is measured beside, and with. None of them starts anything by being installed.
-const BENCH_PROGRAMS: [(&str, &str); 3] = [
+const BENCH_PROGRAMS: [(&str, &str); 6] = [
     ("xdp-filter", "xdp-tools"),
     ("nft", "nftables"),
     ("ipset", "ipset"),
+    ("iptables", "iptables"),
+    ("ethtool", "ethtool"),
+    ("wrk", "wrk"),
 ];
 
 /// To compile libFuzzer.
@@ -48,6 +52,19 @@ const FUZZING_PROGRAMS: [(&str, &str); 1] = [("c++", "g++")];
 /// To make packages and try them.
 const PACKAGE_PROGRAMS: [(&str, &str); 4] = [
     ("debootstrap", "debootstrap"),
+    ("rpm", "rpm"),
+    ("strip", "binutils"),
+    ("gzip", "gzip"),
+];
+
+/// The same for arm64: a compiler that links, the libraries to link with, and an emulator.
+const ARM64_PACKAGE_PROGRAMS: [(&str, &str); 6] = [
+    ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+    (
+        "../aarch64-linux-gnu/lib/libc.so.6",
+        "libc6-dev-arm64-cross",
+    ),
+    ("qemu-aarch64-static", "qemu-user-static"),
     ("rpm", "rpm"),
     ("strip", "binutils"),
     ("gzip", "gzip"),
@@ -63,6 +80,7 @@ pub fn ensure(needs: Needs) -> Result<()> {
         Needs::KernelMatrix => (&PROGRAMS, &GUEST_PROGRAMS),
         Needs::Bench => (&PROGRAMS, &BENCH_PROGRAMS),
         Needs::Packages => (&PROGRAMS, &PACKAGE_PROGRAMS),
+        Needs::Arm64Packages => (&PROGRAMS, &ARM64_PACKAGE_PROGRAMS),
     };
     let missing: Vec<&str> = namespaces
         .iter()

@@ -32,6 +32,8 @@ pub enum Needs {
     Fuzzing,
     /// Also to make packages and try them.
     Packages,
+    /// The same for arm64.
+    Arm64Packages,
 }
 
 /// `cargo xtask setup`: everything.
@@ -51,7 +53,10 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
         unpacked::fail2ban(workspace)?;
         unpacked::prometheus(workspace)?;
     }
-    if needs == Needs::Packages {
+    if needs == Needs::Bench {
+        unpacked::nginx(workspace)?;
+    }
+    if matches!(needs, Needs::Packages | Needs::Arm64Packages) {
         packagers::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;

@@ -35,6 +35,16 @@ pub fn prometheus(workspace: &Workspace) -> Result<()> {
     })
 }
 
+/// nginx, for the bench's real connections: where the bench looks. Its libraries come with wrk and
+/// with Debian itself.
+pub fn nginx(workspace: &Workspace) -> Result<()> {
+    ensure(&Unpacked {
+        name: "nginx",
+        program: "usr/sbin/nginx",
+        place: workspace.nginx(),
+    })
+}
+
 fn ensure(package: &Unpacked) -> Result<()> {
     let Unpacked {
         name,

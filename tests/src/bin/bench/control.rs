@@ -20,15 +20,25 @@ const MEGABYTE: f64 = 1e6;
 /// # Errors
 /// What the kernel refuses, or a peer that is not installed.
 pub fn measure(bench: &Bench) -> Result<Part> {
+    bench.progress.begin("control", 2 * SIZES.len() + 3);
     let mut changes = Vec::new();
     let mut loads = Vec::new();
     for (v4, v6) in SIZES {
-        eprintln!("bench: {v4} + {v6} prefixes");
+        let list = size_name(v4, v6);
+        bench
+            .progress
+            .step(&format!("{list} prefixes, edge-filter"));
         changes.push(daemon::change(bench, v4, v6)?);
+        bench.progress.step(&format!("{list} prefixes, the peers"));
         loads.push(loading::measure(bench, v4, v6)?);
     }
+    bench.progress.step("500 + 500 prefixes, edge-filter");
     let small = daemon::change(bench, 500, 500)?;
+    bench.progress.step("an idle daemon");
     let idle = daemon::idle(bench)?;
+    bench
+        .progress
+        .step("scrapes of 64 services on 16 interfaces");
     let scrape = daemon::scrape(bench)?;
     let reach = vec![
         Reach::at_most(

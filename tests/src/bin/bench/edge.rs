@@ -13,9 +13,10 @@ use filter_common::addr::{Scope, SourceKey};
 use filter_common::state::{BANS_V4, BANS_V6};
 use filter_common::verdict::Outcome;
 use filter_user::compile::{Ids, compile};
+use filter_user::config::policy::AttachMode;
 use filter_user::config::{HostFacts, load_from};
 use filter_user::kernel::generations::Placement;
-use filter_user::kernel::{Kernel, Options};
+use filter_user::kernel::{Kernel, Options, netlink};
 
 /// Of which rates are remembered.
 pub const TRACKED_SOURCES: u32 = 1_000_000;
@@ -71,6 +72,19 @@ impl Edge {
     /// The program.
     pub const fn program(&self) -> &Xdp {
         &self.program
+    }
+
+    /// Attaches it to a device of the calling thread's namespace, natively, as the daemon does.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn attach(&mut self, device: &str) -> Result<()> {
+        let links = netlink::links_now()?;
+        let link = links.iter().find(|link| link.name == device);
+        let link = link.with_context(|| format!("no device {device}"))?;
+        self.kernel.attach(link, AttachMode::Native, false)?;
+        self.kernel.state.set_interfaces(&[(link.index, 0)]);
+        Ok(())
     }
 
     /// Bans a source of each family for good. Whether bans are looked at is said for each case.

@@ -84,3 +84,34 @@ fn v6(random: &mut Random) -> (u64, u8) {
     let upper = random.pick(&TOPS_V6) << 48 | random.next() >> 16;
     (upper & u64::MAX << (64 - length), length)
 }
+
+#[cfg(test)]
+mod tests {
+    use edge_filter_tests::random::Random;
+
+    use super::List;
+
+    #[test]
+    fn every_run_has_the_same_list() {
+        assert_eq!(List::new(500).text(), List::new(500).text());
+    }
+
+    #[test]
+    fn sources_are_drawn_from_the_list() {
+        let list = List::new(200);
+        let mut random = Random::new(3);
+        for _ in 0..1_000 {
+            let source = list.draw_v4(&mut random);
+            let is_inside = |(address, length): &(u32, u8)| {
+                (source ^ address)
+                    .checked_shr(32 - u32::from(*length))
+                    .unwrap_or(0)
+                    == 0
+            };
+            assert!(list.v4.iter().any(is_inside), "{source:#x}");
+            let source = list.draw_v6(&mut random);
+            let is_inside = |(upper, length): &(u64, u8)| (source ^ upper) >> (64 - length) == 0;
+            assert!(list.v6.iter().any(is_inside), "{source:#x}");
+        }
+    }
+}

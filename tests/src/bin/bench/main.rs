@@ -4,30 +4,36 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
-};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use anyhow::{Context as _, Result, bail, ensure};
 
 mod control;
 mod docs;
 mod edge;
+mod folder;
 mod frames;
+mod generator;
+mod http;
 mod lists;
 mod packet;
 mod peers;
+mod progress;
 mod result;
 mod rules;
+mod run;
 mod svg;
 mod timing;
+mod told;
+mod veth;
 
+use folder::Folder;
+use progress::Progress;
 use result::{Part, Taken};
 use timing::Effort;
 
 /// In the order in which docs/performance.md shows them.
-const PARTS: [&str; 2] = ["packet", "control"];
+const PARTS: [&str; 4] = ["packet", "veth", "control", "http"];
 
 /// What every part needs.
 pub struct Bench {
@@ -35,27 +41,28 @@ pub struct Bench {
     pub effort: Effort,
     /// The CPU.
     pub cpu: usize,
+    /// How many there are.
+    pub cpus: usize,
     /// A bpffs that only this process sees.
     pub pins: PathBuf,
+    /// Where the user sees how far it is.
+    pub progress: Progress,
+}
+
+impl Bench {
+    /// For files; goes with everything in it.
+    pub fn folder(&self) -> &Path {
+        self.pins.parent().unwrap_or(&self.pins)
+    }
 }
 
 struct Arguments {
     parts: Vec<String>,
     effort: Effort,
     cpu: usize,
+    cpus: usize,
     results: PathBuf,
     docs: Option<PathBuf>,
-}
-
-/// Unmounts on drop: a folder with a mount in it cannot be removed.
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        if let Err(error) = unmount(&self.0, UnmountFlags::DETACH) {
-            eprintln!("bench: cannot unmount {}: {error}", self.0.display());
-        }
-    }
 }
 
 fn main() -> ExitCode {
@@ -70,60 +77,60 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let arguments = arguments()?;
-    let folder = tempfile::Builder::new()
-        .prefix("edge-filter-bench-")
-        .tempdir()?;
-    let pins = folder.path().join("bpf");
-    std::fs::create_dir(&pins)?;
-    // SAFETY: there is one thread.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.context("new namespace: needs root")?;
-    mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )?;
-    mount("bpf", &pins, "bpf", MountFlags::empty(), None).context("bpffs")?;
-    // Dropped before the folder that it is mounted in.
-    let _mounted = Mounted(pins.clone());
+    let page = arguments
+        .docs
+        .as_deref()
+        .map(docs::Page::find)
+        .transpose()?;
+    let taken = taken(&arguments)?;
+    let folder = Folder::new()?;
     let bench = Bench {
         effort: arguments.effort,
         cpu: arguments.cpu,
-        pins,
+        cpus: arguments.cpus,
+        pins: folder.pins(),
+        progress: Progress::new(),
     };
+    let mut parts = Vec::new();
     for name in &arguments.parts {
-        eprintln!("bench: {name}");
-        let mut part = match name.as_str() {
-            "packet" => {
-                timing::pin(arguments.cpu)?;
-                packet::measure(&bench)?
-            }
-            "control" => {
-                timing::unpin()?;
-                control::measure(&bench)?
-            }
-            other => bail!("no part is called {other}"),
-        };
-        part.taken = taken(&arguments)?;
+        let started = Instant::now();
+        let measured = measure(&bench, name);
+        bench.progress.clear();
+        let mut part = measured.with_context(|| name.clone())?;
+        part.taken = taken.clone();
         part.save(&arguments.results)?;
         println!("{}", part.markdown());
+        eprintln!("bench: {name}: {} s", started.elapsed().as_secs());
+        parts.push(part);
     }
-    let Some(docs) = &arguments.docs else {
-        return Ok(());
-    };
-    let saved = PARTS.map(|name| Part::saved(&arguments.results, name));
-    let saved: Vec<_> = saved
-        .into_iter()
-        .filter_map(Result::transpose)
-        .collect::<Result<_>>()?;
-    docs::write(docs, &saved)
+    page.map_or(Ok(()), |page| page.write(&taken, &parts))
+}
+
+fn measure(bench: &Bench, part: &str) -> Result<Part> {
+    // A daemon runs on every CPU.
+    if part == "control" {
+        timing::unpin()?;
+        return control::measure(bench);
+    }
+    timing::pin(bench.cpu)?;
+    match part {
+        "packet" => packet::measure(bench),
+        "veth" => veth::measure(bench),
+        "http" => http::measure(bench),
+        other => bail!("no part is called {other}"),
+    }
 }
 
 fn arguments() -> Result<Arguments> {
     let mut given = std::env::args().skip(1);
+    // Before this process is kept on one of them.
+    let cpus = std::thread::available_parallelism()?.get();
     let mut arguments = Arguments {
         parts: Vec::new(),
         effort: Effort::FULL,
         // The last one gets the fewest interrupts on small machines.
-        cpu: std::thread::available_parallelism()?.get() - 1,
+        cpu: cpus - 1,
+        cpus,
         results: PathBuf::from("target/bench"),
         docs: None,
     };
@@ -145,6 +152,10 @@ fn arguments() -> Result<Arguments> {
     if arguments.parts.is_empty() {
         arguments.parts = PARTS.map(str::to_owned).to_vec();
     }
+    ensure!(
+        arguments.docs.is_none() || arguments.parts == PARTS,
+        "the documentation shows one run of every part: name none"
+    );
     Ok(arguments)
 }
 
@@ -168,7 +179,7 @@ fn taken(arguments: &Arguments) -> Result<Taken> {
     .is_none_or(|changed| !changed.is_empty());
     let mark = if is_changed { "+" } else { "" };
     Ok(Taken {
-        machine: format!("{model}, {} CPUs", std::thread::available_parallelism()?),
+        machine: format!("{model}, {} CPUs", arguments.cpus),
         kernel: filter_user::kernel::environment::release(),
         commit: commit.unwrap_or_else(|| "unknown".into()) + mark,
         date: said(Command::new("date").args(["--utc", "+%F"])).unwrap_or_default(),

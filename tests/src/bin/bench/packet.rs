@@ -14,8 +14,8 @@ use crate::edge::Edge;
 use crate::frames::PORT;
 use crate::lists::List;
 use crate::peers::Peers;
-use crate::result::Part;
-use crate::timing::{Case, Effort, interleave};
+use crate::result::{Part, number};
+use crate::timing::{Case, interleave};
 
 /// Which program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,8 @@ pub const SOURCES: [usize; 3] = [1_000, 50_000, 1_000_000];
 /// Of each family; the others are compared with the first.
 const PREFIXES: [usize; 6] = [1, 10, 1_000, 10_000, 100_000, 1_000_000];
 const QUICK_PREFIXES: [usize; 3] = [1, 10_000, 1_000_000];
+/// Of cases that take turns: one packet, listed sources, new connections.
+const BATCHES: usize = 3;
 /// The policy that the peers get as well.
 pub const USUAL: usize = 10_000;
 
@@ -75,6 +77,8 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     } else {
         PREFIXES.as_slice()
     };
+    let batches = BATCHES * (bench.effort.rounds + 1);
+    bench.progress.begin("packet", prefixes.len() + batches);
     let worlds = prefixes
         .iter()
         .map(|prefixes| World::load(bench, *prefixes))
@@ -88,7 +92,11 @@ pub fn measure(bench: &Bench) -> Result<Part> {
 
 impl World {
     fn load(bench: &Bench, prefixes: usize) -> Result<Self> {
-        eprintln!("bench: loading {prefixes} prefixes of each family");
+        let step = format!(
+            "loading {} prefixes of each family",
+            number(prefixes as f64)
+        );
+        bench.progress.step(&step);
         // The rest is for the prefixes that the paths need.
         let list = List::new(prefixes.min(999_900));
         let open = |services: usize| {
@@ -142,9 +150,8 @@ impl<'a> Batch<'a> {
         self.cases.push(case);
     }
 
-    fn measure(self, what: &str, effort: Effort, costs: &mut Costs) -> Result<()> {
-        eprintln!("bench: {what}: {} cases", self.cases.len());
-        let measured = interleave(&self.cases, effort)?;
+    fn measure(self, what: &str, bench: &Bench, costs: &mut Costs) -> Result<()> {
+        let measured = interleave(&self.cases, bench.effort, &bench.progress, what)?;
         costs.extend(self.keys.into_iter().zip(measured));
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, PerCpuHashMap, PerCpuValues, ProgramArray};
-use aya::programs::Xdp;
+use aya::programs::{Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use edge_filter_tests::kernel::object;
 
@@ -118,10 +118,38 @@ impl Peers {
         let words: &[u64; SPRAYED] = &words;
         sprayed.set(0, words, 0).context("SPRAYED")?;
         let place = u64::from(sources.offset) | u64::from(sources.width) << 32;
+        let aim = u64::from(device) | u64::from(u32::MAX) << 32;
         let mut control: Array<&mut MapData, [u64; 3]> = self.map("CONTROL")?.try_into()?;
-        control
-            .set(0, [0, place, u64::from(device)], 0)
-            .context("CONTROL")
+        control.set(0, [0, place, aim], 0).context("CONTROL")
+    }
+
+    /// Where the generator sends to, and how many of 2^32 frames; the others it drops itself.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn aim(&mut self, device: u32, share: u32) -> Result<()> {
+        let mut control: Array<&mut MapData, [u64; 3]> = self.map("CONTROL")?.try_into()?;
+        let [next, place, _] = control.get(&0, 0).context("CONTROL")?;
+        let aim = u64::from(device) | u64::from(share) << 32;
+        control.set(0, [next, place, aim], 0).context("CONTROL")
+    }
+
+    /// Frames that the spray or the generator has made.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn made(&mut self) -> Result<u64> {
+        let control: Array<&mut MapData, [u64; 3]> = self.map("CONTROL")?.try_into()?;
+        let [next, ..] = control.get(&0, 0).context("CONTROL")?;
+        Ok(next)
+    }
+
+    /// Attaches a loaded program to a device of the calling thread's namespace, natively.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn attach(&mut self, name: &str, device: &str) -> Result<()> {
+        attach(xdp_mut(&mut self.ebpf, name)?, device)
     }
 
     fn map(&mut self, name: &str) -> Result<&mut aya::maps::Map> {
@@ -249,6 +277,22 @@ impl XdpFilter {
     pub fn program(&self) -> Result<&Xdp> {
         xdp(&self.ebpf, Self::PROGRAM)
     }
+
+    /// Attaches it to a device of the calling thread's namespace, natively.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn attach(&mut self, device: &str) -> Result<()> {
+        attach(xdp_mut(&mut self.ebpf, Self::PROGRAM)?, device)
+    }
+}
+
+/// The link lasts as long as the program.
+fn attach(program: &mut Xdp, device: &str) -> Result<()> {
+    let attached = program.attach(device, XdpMode::Driver);
+    attached
+        .map(drop)
+        .with_context(|| format!("cannot attach to {device}"))
 }
 
 fn xdp<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a Xdp> {

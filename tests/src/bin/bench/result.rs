@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// All of one part.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Part {
     /// As on the command line.
     pub name: String,
@@ -23,7 +23,7 @@ pub struct Part {
 }
 
 /// The circumstances of a measurement.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Taken {
     /// Processor and number of CPUs.
     pub machine: String,
@@ -38,7 +38,7 @@ pub struct Taken {
 }
 
 /// Numbers with names.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
     /// What it shows, with the unit.
     pub title: String,
@@ -51,7 +51,7 @@ pub struct Table {
 }
 
 /// A target.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Reach {
     /// In words.
     pub target: String,
@@ -62,7 +62,7 @@ pub struct Reach {
 }
 
 /// A picture.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Plot {
     /// File name without `.svg`.
     pub file: String,
@@ -92,9 +92,9 @@ impl Table {
         self.rows.push((name.into(), cells.into_iter().collect()));
     }
 
-    /// As markdown.
-    pub fn markdown(&self) -> String {
-        let mut text = format!("### {}\n\n", self.title);
+    /// As markdown, under a heading of this level.
+    pub fn markdown(&self, heading: &str) -> String {
+        let mut text = format!("{heading} {}\n\n", self.title);
         if !self.note.is_empty() {
             let _ = writeln!(text, "{}\n", self.note);
         }
@@ -116,8 +116,17 @@ impl Reach {
     pub fn at_most(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
         Self {
             target: format!("{target}: at most {}{unit}", number(limit)),
-            measured: format!("{}{unit}", number(measured)),
+            measured: format!("{}{unit}", beside(measured, limit)),
             is_met: measured <= limit,
+        }
+    }
+
+    /// `measured` is to be at least `limit`.
+    pub fn at_least(target: &str, measured: f64, limit: f64, unit: &str) -> Self {
+        Self {
+            target: format!("{target}: at least {}{unit}", number(limit)),
+            measured: format!("{}{unit}", beside(measured, limit)),
+            is_met: measured >= limit,
         }
     }
 }
@@ -127,7 +136,7 @@ impl Part {
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         for table in &self.tables {
-            let _ = writeln!(text, "{}", table.markdown());
+            let _ = writeln!(text, "{}", table.markdown("###"));
         }
         text + &reach(std::slice::from_ref(self))
     }
@@ -141,25 +150,11 @@ impl Part {
         let text = serde_json::to_string_pretty(self)?;
         fs::write(&path, text).with_context(|| path.display().to_string())
     }
-
-    /// Out of a folder; `None` if it was not measured yet.
-    ///
-    /// # Errors
-    /// A file that is none of ours.
-    pub fn saved(folder: &Path, name: &str) -> Result<Option<Self>> {
-        let path = folder.join(format!("{name}.json"));
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let part = serde_json::from_str(&text);
-        part.with_context(|| path.display().to_string())
-    }
 }
 
 /// All targets of these parts, as markdown.
 pub fn reach(parts: &[Part]) -> String {
-    let mut text = String::from("| target | measured | |\n|---|---|---|\n");
+    let mut text = String::from("| reach | measured | |\n|---|---|---|\n");
     for reach in parts.iter().flat_map(|part| &part.reach) {
         let met = if reach.is_met { "met" } else { "**not met**" };
         let _ = writeln!(text, "| {} | {} | {met} |", reach.target, reach.measured);
@@ -184,6 +179,16 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// With more digits where the usual ones would show the limit itself.
+fn beside(measured: f64, limit: f64) -> String {
+    let text = number(measured);
+    if text == number(limit) && (measured - limit).abs() > f64::EPSILON {
+        format!("{measured:.4}")
+    } else {
+        text
+    }
+}
+
 fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::from(if value < 0.0 { "-" } else { "" });
@@ -194,4 +199,70 @@ fn grouped(value: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, Reach, Table, Taken, number, reach};
+
+    #[test]
+    fn numbers_have_as_many_digits_as_mean_something() {
+        for (value, text) in [
+            (0.0, "0"),
+            (64.0, "64"),
+            (0.031_26, "0.0313"),
+            (7.104, "7.10"),
+            (36.84, "36.8"),
+            (1_234.5, "1,234"),
+            (-1_000_000.0, "-1,000,000"),
+            (f64::NAN, "–"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn a_cell_that_was_not_measured_is_a_dash() {
+        let mut table = Table::new("ns a packet", "A note.", &["bare", "ours"]);
+        table.row("IPv4", [Some(6.2), None]);
+        assert_eq!(
+            table.markdown("###"),
+            "### ns a packet\n\nA note.\n\n| | bare | ours |\n|---|---:|---:|\n| IPv4 | 6.20 | – |\n"
+        );
+    }
+
+    #[test]
+    fn a_limit_itself_is_met_and_what_was_not_measured_is_not() {
+        assert!(Reach::at_most("cost", 3.0, 3.0, " ×").is_met);
+        assert!(!Reach::at_most("cost", 3.01, 3.0, " ×").is_met);
+        assert!(Reach::at_least("share", 0.5, 0.5, "").is_met);
+        assert!(!Reach::at_least("share", f64::NAN, 0.5, "").is_met);
+        assert!(!Reach::at_most("cost", f64::NAN, 3.0, " ×").is_met);
+    }
+
+    #[test]
+    fn what_misses_a_limit_does_not_look_like_it() {
+        let reach = Reach::at_least("HTTP", 0.9784, 0.98, " ×");
+        assert_eq!((reach.measured.as_str(), reach.is_met), ("0.9784 ×", false));
+    }
+
+    #[test]
+    fn what_is_not_met_is_said() {
+        let part = Part {
+            name: "veth".into(),
+            taken: Taken::default(),
+            tables: Vec::new(),
+            reach: vec![
+                Reach::at_least("share of bare", 0.82, 0.8, ""),
+                Reach::at_most("peak memory", 340.0, 300.0, " MB"),
+            ],
+            plots: Vec::new(),
+        };
+        assert_eq!(
+            reach(&[part]),
+            "| reach | measured | |\n|---|---|---|\n\
+             | share of bare: at least 0.80 | 0.82 | met |\n\
+             | peak memory: at most 300 MB | 340 MB | **not met** |\n"
+        );
+    }
 }

@@ -11,6 +11,9 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 56.0;
+/// In the line of names: of a character, on average, and between two names.
+const CHARACTER: f64 = 6.2;
+const GAP: f64 = 20.0;
 /// Told apart also by who sees few colours (Okabe and Ito, 2008).
 const COLOURS: [&str; 6] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
@@ -32,9 +35,10 @@ pub fn draw(plot: &Plot) -> String {
     );
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n\
+         font-family=\"sans-serif\" font-size=\"12\">\n<title>{}</title>\n\
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n\
          <text x=\"{LEFT}\" y=\"20\" font-size=\"15\">{}</text>\n",
+        escaped(&plot.title),
         escaped(&plot.title)
     );
     for tick in across.ticks() {
@@ -65,6 +69,7 @@ pub fn draw(plot: &Plot) -> String {
         HEIGHT - 12.0,
         escaped(&plot.x)
     );
+    let mut legend = LEFT;
     for (at, (name, points)) in plot.series.iter().enumerate() {
         let colour = COLOURS[at % COLOURS.len()];
         let mut path = String::new();
@@ -76,13 +81,13 @@ pub fn draw(plot: &Plot) -> String {
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"
             );
         }
-        let x = LEFT + 170.0 * at as f64;
         let _ = writeln!(
             svg,
             "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n\
-             <text x=\"{x:.1}\" y=\"42\" fill=\"{colour}\">{}</text>",
+             <text x=\"{legend:.1}\" y=\"42\" fill=\"{colour}\">{}</text>",
             escaped(name)
         );
+        legend += CHARACTER * name.chars().count() as f64 + GAP;
     }
     svg + "</svg>\n"
 }
@@ -145,4 +150,49 @@ impl Axis {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Axis, draw};
+    use crate::result::Plot;
+
+    #[test]
+    fn a_picture_has_a_line_and_a_name_for_each_series() {
+        let plot = Plot {
+            file: "plot".into(),
+            title: "a < b & c".into(),
+            x: "prefixes".into(),
+            is_log: true,
+            series: vec![
+                ("ours".into(), vec![(1.0, 10.0), (100.0, 20.0)]),
+                ("theirs".into(), vec![(1.0, 50.0), (100.0, 2_000.0)]),
+            ],
+        };
+        let svg = draw(&plot);
+        assert!(svg.contains("a &lt; b &amp; c"), "{svg}");
+        assert_eq!(svg.matches("fill=\"none\"").count(), 2, "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
+        assert!(svg.contains(">ours</text>") && svg.contains(">theirs</text>"));
+    }
+
+    #[test]
+    fn powers_of_ten_are_equally_far_from_each_other() {
+        let axis = Axis::new([3.0, 700.0].into_iter(), true, 0.0, 300.0);
+        let places: Vec<_> = axis
+            .ticks()
+            .into_iter()
+            .map(|tick| axis.place(tick))
+            .collect();
+        assert_eq!(places.len(), 4);
+        for (place, expected) in places.iter().zip([0.0, 100.0, 200.0, 300.0]) {
+            assert!((place - expected).abs() < 1e-9, "{places:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_logarithm_cannot_show_stays_in_the_picture() {
+        let axis = Axis::new([-2.0, 5.0, 50.0].into_iter(), true, 0.0, 100.0);
+        assert!(axis.place(-2.0).abs() < 1e-9);
+    }
 }

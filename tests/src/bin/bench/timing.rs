@@ -5,6 +5,8 @@ use aya::programs::{TestRun as _, TestRunOptions, Xdp};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::progress::Progress;
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -115,9 +117,15 @@ impl Case<'_> {
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn interleave(cases: &[Case<'_>], effort: Effort) -> Result<Vec<f64>> {
+pub fn interleave(
+    cases: &[Case<'_>],
+    effort: Effort,
+    progress: &Progress,
+    what: &str,
+) -> Result<Vec<f64>> {
     /// Enough to learn how long one takes.
     const FIRST: u32 = 20_000;
+    progress.step(&format!("{what}: {} cases, each once", cases.len()));
     let mut times = Vec::new();
     for case in cases {
         case.run(FIRST)?;
@@ -125,7 +133,8 @@ pub fn interleave(cases: &[Case<'_>], effort: Effort) -> Result<Vec<f64>> {
         times.push((effort.case_ns / once).clamp(1e3, 1e7) as u32);
     }
     let mut measured = vec![Vec::new(); cases.len()];
-    for _ in 0..effort.rounds {
+    for round in 1..=effort.rounds {
+        progress.step(&format!("{what}: round {round} of {}", effort.rounds));
         for ((case, times), measured) in cases.iter().zip(&times).zip(&mut measured) {
             measured.push(case.run(*times)?);
         }
@@ -137,4 +146,15 @@ pub fn interleave(cases: &[Case<'_>], effort: Effort) -> Result<Vec<f64>> {
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_middle_one_does_not_mind_the_order_or_one_that_is_far_off() {
+        assert!((median(&mut [3.0, 1e9, 1.0, 2.0, 2.5]) - 2.5).abs() < f64::EPSILON);
+        assert!(median(&mut []).is_nan());
+    }
 }

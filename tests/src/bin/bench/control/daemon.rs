@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::MapData;
 use edge_filter_tests::daemon::Host;
-use edge_filter_tests::netns::Net;
+use edge_filter_tests::netns::frames::{Flow, Mark, SYN};
+use edge_filter_tests::netns::raw::PacketSocket;
+use edge_filter_tests::netns::{Net, Wire, wait};
 use filter_user::kernel::pins::Folder;
 use filter_user::kernel::state::StateMap;
 
@@ -15,6 +17,7 @@ use crate::Bench;
 use crate::edge::Edge;
 use crate::lists::List;
 use crate::timing::median;
+use crate::told;
 
 /// The daemon leaves a second between two reloads that nobody asked for.
 const PACE: Duration = Duration::from_millis(1300);
@@ -61,8 +64,11 @@ pub struct Scrape {
     pub bytes: f64,
 }
 
-/// As the contract's limit has it.
+/// As the contract's limits have it.
 const MOST: usize = 1_000_000;
+const INTERFACES: u8 = 16;
+const SERVICES: u16 = 64;
+const FIRST_PORT: u16 = 10_000;
 
 /// Measures a list of so many prefixes.
 ///
@@ -153,15 +159,14 @@ pub fn idle(bench: &Bench) -> Result<Idle> {
 /// # Errors
 /// It ends.
 pub fn scrape(bench: &Bench) -> Result<Scrape> {
-    const INTERFACES: u8 = 16;
     let net = Net::with(INTERFACES, 1500);
     let mut host = Host::new(&net.server);
     let mut policy = String::new();
     for interface in 0..INTERFACES {
         policy += &format!("[[interface]]\nname = \"s{interface}\"\n");
     }
-    for service in 0..64 {
-        let port = 10_000 + service;
+    for service in 0..SERVICES {
+        let port = FIRST_PORT + service;
         policy += &format!(
             "[[service]]\nname = \"service{service}\"\nports = [\"{port}/tcp\"]\nallow = [\"any\"]\n\
              [service.rate_limit]\nconnections_per_second = 10\n"
@@ -170,7 +175,8 @@ pub fn scrape(bench: &Bench) -> Result<Scrape> {
     host.write("config.toml", &config(&host, &policy));
     host.start();
     let pid = host.daemon().pid();
-    let mut bytes = host.scrape("text/plain").1.len();
+    knock(&net, &host);
+    let mut bytes = 0;
     let times = if bench.effort.is_quick { 10 } else { 100 };
     let before = cpu_seconds(pid)?;
     let mut seconds = Vec::new();
@@ -184,6 +190,28 @@ pub fn scrape(bench: &Bench) -> Result<Scrape> {
         cpu_seconds: (cpu_seconds(pid)? - before) / f64::from(times),
         bytes: bytes as f64,
     })
+}
+
+/// Each service counts a packet on each interface, or there would be little to tell.
+fn knock(net: &Net, host: &Host) {
+    const MARK: Mark = Mark { flow: 0, number: 0 };
+    net.client.run(|| {
+        for wire in (0..INTERFACES).map(Wire) {
+            let socket = PacketSocket::open(&wire.client_device());
+            for port in (0..SERVICES).map(|service| FIRST_PORT + service) {
+                let (from, to) = (wire.client(10, false), wire.server(false));
+                let mut flow = Flow::new((from, 40_000), (to, port));
+                flow.wire = wire;
+                socket.send(&flow.tcp(SYN, MARK));
+            }
+        }
+    });
+    let all = f64::from(INTERFACES) * f64::from(SERVICES);
+    wait::until("every service to have counted", || {
+        let allowed = [("reason", "allowed")];
+        let counted = host.metrics().sum("edge_filter_packets_total", &allowed);
+        (counted >= all).then_some(())
+    });
 }
 
 fn text(v4: usize, v6: usize) -> String {
@@ -210,7 +238,7 @@ fn config(host: &Host, policy: &str) -> String {
 fn memory(pid: u32, name: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).context(path)?;
-    super::loading::kilobytes(&text, name).with_context(|| format!("no {name}"))
+    told::status_bytes(&text, name).with_context(|| format!("no {name}"))
 }
 
 /// Of all its threads, of those too that have ended.

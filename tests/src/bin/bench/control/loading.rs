@@ -11,6 +11,7 @@ use crate::Bench;
 use crate::frames::PORT;
 use crate::lists::List;
 use crate::peers::Peers;
+use crate::told;
 
 /// Between two looks at a process's memory.
 const LOOK: Duration = Duration::from_millis(2);
@@ -67,7 +68,7 @@ fn run(namespace: &Namespace, command: &mut Command) -> Result<Load> {
     let status = loop {
         if let Ok(text) = fs::read_to_string(&path) {
             // It has none any more when it ends.
-            peak_bytes = kilobytes(&text, "VmHWM").unwrap_or(peak_bytes);
+            peak_bytes = told::status_bytes(&text, "VmHWM").unwrap_or(peak_bytes);
         }
         if let Some(status) = child.try_wait()? {
             break status;
@@ -80,13 +81,4 @@ fn run(namespace: &Namespace, command: &mut Command) -> Result<Load> {
         seconds,
         peak_bytes,
     })
-}
-
-/// A line of `/proc/PID/status`, in bytes.
-pub fn kilobytes(status: &str, name: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    let number: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(number * 1024.0)
 }

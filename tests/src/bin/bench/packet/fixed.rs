@@ -64,7 +64,7 @@ pub fn measure(bench: &Bench, worlds: &[World], costs: &mut Costs) -> Result<()>
         }
         agrees(path, lpm_lru, &usual.list)?;
     }
-    batch.measure("one packet again and again", bench.effort, costs)
+    batch.measure("one packet again and again", bench, costs)
 }
 
 fn filled(list: &List, rate: [u64; 2]) -> Result<Peers> {

@@ -61,7 +61,7 @@ pub fn listed(bench: &Bench, worlds: &[World], costs: &mut Costs) -> Result<()> 
         }
         batch.add(*subject, path, *prefixes, Some(*sources), case);
     }
-    batch.measure("sources drawn from the lists", bench.effort, costs)
+    batch.measure("sources drawn from the lists", bench, costs)
 }
 
 /// New connections from anybody.
@@ -112,7 +112,7 @@ pub fn rated(bench: &Bench, costs: &mut Costs) -> Result<()> {
         }
         batch.add(*subject, path, 0, Some(*sources), case);
     }
-    batch.measure("new connections from anybody", bench.effort, costs)
+    batch.measure("new connections from anybody", bench, costs)
 }
 
 fn case(spray: &Spray, is_ipv6: bool, kind: Kind) -> Result<Case<'_>> {

@@ -214,3 +214,59 @@ impl Figures<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::policies::ESTABLISHED4;
+    use super::{Costs, Figures, Key, Subject, USUAL, part};
+
+    fn costs(figures: &[(Subject, usize, Option<usize>, f64)]) -> Costs {
+        let figures = figures.iter().map(|(subject, prefixes, sources, ns)| {
+            let key = Key {
+                subject: *subject,
+                path: ESTABLISHED4.into(),
+                prefixes: *prefixes,
+                sources: *sources,
+            };
+            (key, *ns)
+        });
+        figures.collect()
+    }
+
+    #[test]
+    fn ratios_of_the_same_packet_are_gross() {
+        let costs = costs(&[
+            (Subject::Parse, USUAL, None, 7.0),
+            (Subject::XdpFilter, USUAL, None, 35.0),
+            (Subject::Edge, USUAL, None, 21.0),
+        ]);
+        let part = part(&costs, &[USUAL]);
+        let said = |at: usize| (part.reach[at].measured.as_str(), part.reach[at].is_met);
+        assert_eq!(said(0), ("3 ×", true));
+        assert_eq!(said(1), ("0.60 ×", true));
+        // IPv6 was not measured.
+        assert_eq!(said(2), ("– ×", false));
+    }
+
+    #[test]
+    fn random_sources_are_net_of_what_writes_them() {
+        let costs = costs(&[
+            (Subject::Bare, USUAL, Some(1_000_000), 20.0),
+            (Subject::Edge, 1, Some(1_000_000), 35.0),
+            (Subject::Edge, USUAL, Some(1_000_000), 43.0),
+        ]);
+        let figures = Figures {
+            costs: &costs,
+            prefixes: &[1, USUAL],
+        };
+        let net = |prefixes| figures.net(Subject::Edge, ESTABLISHED4, prefixes, 1_000_000);
+        assert_eq!([net(1), net(USUAL)], [Some(15.0), Some(23.0)]);
+        assert_eq!(
+            figures.net(Subject::LpmLru, ESTABLISHED4, 1, 1_000_000),
+            None
+        );
+        let reach = figures.reach();
+        let over_one = reach.iter().find(|reach| reach.target.contains("over one"));
+        assert_eq!(over_one.map(|reach| reach.measured.as_str()), Some("8 ns"));
+    }
+}
