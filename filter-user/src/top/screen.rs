@@ -65,6 +65,11 @@ impl Screen {
         let drawn = self
             .terminal
             .draw(|frame| draw(frame.area(), frame.buffer_mut()));
+        if let Err(error) = &drawn
+            && error.raw_os_error() == Some(Errno::IO.raw_os_error())
+        {
+            leave();
+        }
         drawn.map(drop).context("the terminal")
     }
 
@@ -100,7 +105,7 @@ impl Drop for Screen {
 fn wait(limit: Duration) -> anyhow::Result<()> {
     let stdin = io::stdin();
     let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
-    let limit = Timespec::try_from(limit).context("an interval that long")?;
+    let limit = Timespec::try_from(limit).context("the terminal")?;
     match poll(&mut terminal, Some(&limit)) {
         // A signal, such as that of a new size.
         Ok(_) | Err(Errno::INTR) => {}
@@ -108,9 +113,15 @@ fn wait(limit: Duration) -> anyhow::Result<()> {
     }
     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
     if terminal[0].revents().intersects(gone) {
-        bail!("the terminal is gone");
+        leave();
     }
     Ok(())
+}
+
+/// The terminal is gone: nothing is to be given back, and nobody is there who would be told. ratatui
+/// would try both, and abort: what it says in vain is a panic within a panic.
+fn leave() -> ! {
+    std::process::exit(HUNG_UP)
 }
 
 /// SIGTERM, SIGINT and SIGHUP end `top` in good order.
@@ -131,8 +142,7 @@ fn watch(is_ending: Arc<AtomicBool>) -> io::Result<()> {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
-                // Nothing is to be given back, and nobody is there who would be told.
-                _ = hangup.recv() => std::process::exit(HUNG_UP),
+                _ = hangup.recv() => leave(),
             }
         });
         is_ending.store(true, Ordering::Relaxed);

@@ -173,5 +173,5 @@ fn a_terminal_that_goes_away_ends_it() {
     }
     drop(master);
     let status = wait::until("its end", || child.try_wait().expect("a child"));
-    assert_eq!(status.code(), Some(1), "{status}");
+    assert_eq!(status.code(), Some(129), "{status}");
 }
