@@ -10,12 +10,17 @@ use tracing_subscriber::EnvFilter;
 /// Crate of the packet program: what its own lines go under.
 const KERNEL: &str = "edge_filter_xdp";
 
+/// What the library that watches folders says of ordinary things, such as a folder that is gone.
+/// What it fails at is returned, and told by us. `RUST_LOG` can have it all.
+const WATCHES: &str = "notify=error";
+
 /// Starts to log. `level` wins over `RUST_LOG`; `kernel` is for what the packet program says,
 /// whatever the others are. Later calls change nothing.
 pub fn start(format: LogFormat, level: Option<LogLevel>, kernel: Option<LogLevel>) {
+    let of_level = |level: &str| EnvFilter::new(format!("{level},{WATCHES}"));
     let mut filter = match level {
-        Some(level) => EnvFilter::new(level.as_str()),
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        Some(level) => of_level(level.as_str()),
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| of_level("info")),
     };
     let kernel = kernel.map(|level| format!("{KERNEL}={}", level.as_str()));
     if let Some(directive) = kernel.and_then(|text| text.parse().ok()) {

@@ -180,13 +180,8 @@ fn a_hundred_thousand_bans_go_in_at_once_and_one_more_changes_nothing() {
             let journal = Journal::new(&filter.locations.state_directory);
             journal.read().expect("readable").ledger
         };
-        let rows = list(
-            &ledger(),
-            Kind::Ban,
-            Some(&filter.pins()),
-            &filter.book,
-            &Now::read(),
-        );
+        let (pins, now) = (filter.pins(), Now::read());
+        let rows = list(&ledger(), Kind::Ban, Some(&pins), &filter.book, &now);
         let listing = Listing::new(rows.expect("readable"), Sort::Address, 1000, 100);
         assert_eq!((listing.total, listing.pages), (BANS, 100));
         assert!(listing.rows.iter().all(|row| row.is_in_force));

@@ -57,10 +57,10 @@ impl Screen {
         self.is_ending.load(Ordering::Relaxed)
     }
 
-    /// Draws.
+    /// Draws. A terminal that is gone ends the program.
     ///
     /// # Errors
-    /// The terminal is gone.
+    /// The terminal refuses.
     pub fn draw(&mut self, draw: impl FnOnce(Rect, &mut Buffer)) -> anyhow::Result<()> {
         let drawn = self
             .terminal
@@ -74,10 +74,10 @@ impl Screen {
     }
 
     /// Waits for a key at most `limit`. `None` also for a change of size, which the next drawing
-    /// takes care of.
+    /// takes care of. A terminal that is gone ends the program.
     ///
     /// # Errors
-    /// The terminal is gone.
+    /// The terminal refuses.
     pub fn key(&self, limit: Duration) -> anyhow::Result<Option<KeyEvent>> {
         // What crossterm has read already does not wake anybody.
         wait(Duration::ZERO)?;

@@ -7,7 +7,8 @@ use edge_filter_tests::netns::wait::{self, SILENCE};
 
 use crate::{PORT, WIRE};
 
-const POLICY: &str = r#"
+/// `ALSO` stands for more entries.
+pub const POLICY: &str = r#"
 [[interface]]
 name = "s0"
 
@@ -23,10 +24,11 @@ allow = ["partners"ALSO]
 
 /// A daemon whose configuration is in a volume.
 struct Pod {
+    // Ends first: it writes into the host's folder, which goes with the host.
+    _daemon: Daemon,
     net: Net,
     host: Host,
     volume: ConfigMap,
-    _daemon: Daemon,
     _echo: Echo,
 }
 
@@ -48,10 +50,10 @@ impl Pod {
         daemon.wait_until_ready().expect("it starts");
         let _echo = Echo::tcp(&net.server, (WIRE.server(false), PORT));
         Self {
+            _daemon: daemon,
             net,
             host,
             volume,
-            _daemon: daemon,
             _echo,
         }
     }
@@ -98,6 +100,9 @@ fn each_update_of_the_map_is_noticed_in_the_file_and_in_the_lists() {
     for source in [11, 12] {
         assert_eq!(pod.ask(source), Answer::Silence, "{source}");
     }
+    // Folders that are gone are an ordinary thing, and not for the log.
+    let log = pod.host.log();
+    assert!(!log.contains("WARN") && !log.contains("watch"), "{log}");
 }
 
 #[test]

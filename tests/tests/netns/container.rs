@@ -13,24 +13,14 @@ use edge_filter_tests::netns::{Namespace, Net};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::configmap::POLICY;
 use crate::{PORT, WIRE};
 
-const POLICY: &str = r#"
-[[interface]]
-name = "s0"
-
-[prefix_list.partners]
-file = "partners.txt"
-max_shrink_percent = 100
-
-[[service]]
-name = "api"
-ports = ["7000/tcp"]
-allow = ["partners"]
-
-[daemon]
-tracked_sources = 16384
-"#;
+/// Pins, sockets and state are where the daemon has them by default.
+fn policy() -> String {
+    let policy = POLICY.replace("ALSO", "");
+    format!("{policy}\n[daemon]\ntracked_sources = 16384\n")
+}
 
 /// A node with the container's root, and what the DaemonSet mounts into it.
 struct Node {
@@ -47,7 +37,10 @@ impl Node {
             .tempdir()
             .expect("there is a temporary folder");
         let at = |name: &str| folder.path().join(name);
-        let files = [("config.toml", POLICY), ("partners.txt", "10.77.0.10\n")];
+        let files = [
+            ("config.toml", &*policy()),
+            ("partners.txt", "10.77.0.10\n"),
+        ];
         let volume = ConfigMap::new(&at("configuration"), &files);
         for name in ["state", "control"] {
             fs::create_dir(at(name)).expect("the folder is ours");
@@ -181,7 +174,10 @@ fn it_filters_reloads_and_answers_with_what_its_recipe_and_the_daemon_set_give_i
     let attached = Metrics::parse(body).value("edge_filter_attached", &labels);
     assert_eq!(attached, 1.0);
 
-    let files = [("config.toml", POLICY), ("partners.txt", "10.77.0.11\n")];
+    let files = [
+        ("config.toml", &*policy()),
+        ("partners.txt", "10.77.0.11\n"),
+    ];
     node.volume.update(&files);
     wait::until("the new list to serve", || {
         (answer(&net, 11) == Answer::Served).then_some(())
