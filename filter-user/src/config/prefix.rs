@@ -109,8 +109,11 @@ fn help_for(text: &str) -> Option<String> {
     let address: IpAddr = address.trim().parse().ok()?;
     let help = match text.as_bytes()[text.len() - rest.len() - 1] {
         b'/' if rest.starts_with('0') => {
-            let length: u8 = rest.parse().ok()?;
-            format!("write {address}/{length}, without leading zeros")
+            let plain = format!("{address}/{}", rest.parse::<u8>().ok()?);
+            match parse_prefix(&plain) {
+                Ok(_) => format!("write {plain}, without leading zeros"),
+                Err(error) => return error.help(),
+            }
         }
         b'/' => {
             let mask: Ipv4Addr = rest.parse().ok()?;
@@ -171,6 +174,7 @@ mod tests {
                 "2001:db8::/032",
                 "write 2001:db8::/32, without leading zeros",
             ),
+            ("10.0.0.2/08", "write 10.0.0.0/8, or 10.0.0.2/32"),
             ("0.0.0.0/00", "write 0.0.0.0/0, without leading zeros"),
             ("10.0.0.0/33", "0 to 32"),
             ("::/129", "0 to 128"),
