@@ -33,8 +33,8 @@ pub const PAGE_WORDS: usize = 1 << 15;
 /// A page as its map has it. An array, not a struct: kernels up to 6.1 refuse inner maps made
 /// without BTF where the template's value is a struct.
 pub type Page = [u64; PAGE_WORDS];
-/// A page of 32-bit words.
-pub type Page32 = [u32; PAGE_WORDS * 2];
+/// A page of 16-bit words.
+pub type Page16 = [u16; PAGE_WORDS * 4];
 /// A page of class rows.
 pub type ClassPage = [ClassRow; CLASSES_IN_PAGE];
 /// A page of groups.

@@ -1,37 +1,62 @@
 //! The IPv4 prefix table: DXR (Zec, Rizzo, Mikuc: "DXR: towards a billion routing lookups per
 //! second in software", ACM CCR 2012) with a direct index by the top 16 bits.
 //!
-//! An index entry is a leaf, which holds the class of the whole /16, or names a chunk: a power
-//! of two of 32-bit words, each the lower half of the first address of a range and, below it,
-//! the range's class. Chunks are aligned to their size, so none straddles a page.
+//! An index entry is a leaf, which holds the class of the whole /16, or names a chunk of 16-bit
+//! words. Its ranges' starts, of which only the lower halves differ, are searched; what a packet
+//! pays for is how many cache lines of a large table it touches, so a chunk is as small as can be:
+//!
+//! - *alternating*, where its ranges are of two classes (a list, and what is not listed): both
+//!   classes, then the starts. A range's class follows from whether its number is odd. A chunk of
+//!   up to 30 ranges is one cache line.
+//! - *mixed*: the starts, then as many classes.
+//!
+//! The starts are padded to a power of two, and each chunk is aligned to its size, so that none
+//! straddles a page.
 
-use crate::policy::{Fixed, Page32, Pages};
+use crate::policy::{Fixed, Page16, Pages};
 
 /// An index entry with this bit holds a class.
 const LEAF: u32 = 1 << 31;
-/// Bits of a chunk's first word, counted over all pages.
-const START_BITS: u32 = 26;
-const START: u32 = (1 << START_BITS) - 1;
-/// Most steps of a search: a /16 of 65,536 ranges.
-const STEPS: usize = 16;
+/// An index entry with this bit names an alternating chunk.
+const ALTERNATING: u32 = 1 << 30;
+/// Where the logarithm of the places that are searched stands.
+const SIZE_SHIFT: u32 = 25;
+/// Words in the unit of a chunk's start, which is also the smallest chunk.
+pub const UNIT: usize = 4;
+/// A chunk's start, in units counted over all pages.
+const START: u32 = (1 << SIZE_SHIFT) - 1;
+/// Most steps of a search: a /16 of 65,536 ranges behind two classes.
+const STEPS: usize = 17;
+/// Words that the classes of an alternating chunk take.
+pub const ALTERNATING_CLASSES: usize = 2;
+
+/// How a chunk holds its classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Two words of classes, then the starts of an even number of ranges after the first. The
+    /// ranges with even numbers are of the first class.
+    Alternating,
+    /// Starts, then the class of each.
+    Mixed,
+}
 
 /// An index entry for a whole /16.
 pub const fn leaf(class: u16) -> u32 {
     LEAF | class as u32
 }
 
-/// An index entry for a chunk of `1 << size_log2` words from word `start` on; `None` past the
-/// capacity of 2^26 words.
-pub const fn chunk(start: usize, size_log2: u32) -> Option<u32> {
-    if start > START as usize || size_log2 > 16 {
+/// An index entry for a chunk of `1 << size_log2` places from word `start` on; `None` past the
+/// capacity of 2^27 words.
+pub const fn chunk(kind: Kind, start: usize, size_log2: u32) -> Option<u32> {
+    let unit = start / UNIT;
+    if unit > START as usize || size_log2 as usize > STEPS {
         return None;
     }
-    Some(size_log2 << START_BITS | start as u32)
-}
-
-/// A word of a chunk.
-pub const fn range(lower_half: u16, class: u16) -> u32 {
-    (lower_half as u32) << 16 | class as u32
+    let kind = match kind {
+        Kind::Alternating => ALTERNATING,
+        Kind::Mixed => 0,
+    };
+    Some(kind | size_log2 << SIZE_SHIFT | unit as u32)
 }
 
 /// The class of an address, or `None` if a page is missing.
@@ -41,20 +66,28 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
     if entry & LEAF != 0 {
         return Some(entry as u16);
     }
-    let start = entry & START;
-    let page = pages.page(start >> 16)?;
-    let words: &Page32 = zerocopy::transmute_ref!(page);
-    // The last word that is not above this one belongs to the address.
-    let key = i64::from(address << 16 | 0xffff);
-    let mut at = start;
-    let mut half = (1u32 << (entry >> START_BITS & 31)) >> 1;
+    let start = (entry & START) * UNIT as u32;
+    let page = pages.page(start >> 17)?;
+    let words: &Page16 = zerocopy::transmute_ref!(page);
+    // The last place that is not above this one belongs to the address. The first is not looked at.
+    let key = i64::from(address & 0xffff);
+    let places = 1u32 << (entry >> SIZE_SHIFT & 31);
+    let mut place = 0;
+    let mut half = places >> 1;
     for _ in 0..STEPS {
         if half == 0 {
             break;
         }
-        let step = i64::from(words[(at + half) as usize % words.len()]) - key - 1;
-        at += half & (step >> 63) as u32;
+        let start = i64::from(words[(start + place + half) as usize % words.len()]);
+        place += half & ((start - key - 1) >> 63) as u32;
         half >>= 1;
     }
-    Some(words[at as usize % words.len()] as u16)
+    let class = if entry & ALTERNATING != 0 {
+        // Places 0 and 1 are the first range, 2 the second, and so on, in turn. Without a branch:
+        // it would be mispredicted half of the time.
+        !place & place.wrapping_neg() >> 31
+    } else {
+        places + place
+    };
+    Some(words[(start + class) as usize % words.len()])
 }

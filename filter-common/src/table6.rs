@@ -3,15 +3,19 @@
 //! ends there.
 //!
 //! A node is a 64-bit word: a *leaf* (a class), an *index* (2^bits nodes, chosen by the next
-//! bits of the key) or a *chunk* (up to 256 ranges, searched). A chunk's entry is two words, the
-//! first address of its range and a node: a leaf or, in the upper half alone, the root of a
-//! table for the lower 64 bits. Keys are shifted left as indexes consume them, and so are the
-//! starts in a chunk. No index or chunk straddles a page.
+//! bits of the key) or a *chunk* (up to 256 ranges, searched). A chunk has the first address of
+//! each range and then the node of each: a leaf or, in the upper half alone, the root of a table
+//! for the lower 64 bits. Where its ranges are of two nodes in turn it is *alternating*, and has
+//! these two in front of the addresses instead: half as much to bring into a cache. Keys are
+//! shifted left as indexes consume them, and so are the starts in a chunk. No index or chunk
+//! straddles a page.
 
 use crate::policy::{Fixed, Page, Pages};
 
 const LEAF: u64 = 1 << 63;
 const INDEX: u64 = 1 << 62;
+/// Of a chunk.
+const ALTERNATING: u64 = 1 << 61;
 const SIZE_SHIFT: u32 = 40;
 /// Words of all pages that a node can name.
 const START: u64 = (1 << 32) - 1;
@@ -49,9 +53,16 @@ pub const fn index(start: usize, bits: u32) -> u64 {
     INDEX | (bits as u64) << SIZE_SHIFT | start as u64 & START
 }
 
-/// A node for a chunk of 1 to [`CHUNK_RANGES`] ranges, from word `start` on.
+/// A node for a chunk of 1 to [`CHUNK_RANGES`] ranges, from word `start` on: as many starts, then
+/// as many nodes.
 pub const fn chunk(start: usize, ranges: usize) -> u64 {
     (ranges as u64) << SIZE_SHIFT | start as u64 & START
+}
+
+/// A node for an alternating chunk, from word `start` on: the nodes of the first and the second
+/// range, then the starts of all but the first.
+pub const fn alternating_chunk(start: usize, ranges: usize) -> u64 {
+    ALTERNATING | chunk(start, ranges)
 }
 
 /// A start in a chunk of the upper half, from the key's bits that are left, shifted to the top:
@@ -106,7 +117,7 @@ fn descend<P: Pages + ?Sized, const LEVELS: usize>(
 }
 
 /// The node of the last range of a chunk that `is_at_most` (all ones or zero) says starts no
-/// later than the key. The first range always does.
+/// later than the key. The first range always does; its start is not looked at.
 #[inline(always)]
 fn search<P: Pages + ?Sized>(
     pages: &P,
@@ -115,18 +126,26 @@ fn search<P: Pages + ?Sized>(
 ) -> Option<u64> {
     let start = (chunk & START) as u32;
     let page = pages.page(start >> 15)?;
-    let mut at = start;
-    let mut ranges = (chunk >> SIZE_SHIFT) as u32 & 511;
+    let ranges = (chunk >> SIZE_SHIFT) as u32 & 511;
+    // The start of range 1 is word 2 of an alternating chunk, and word 1 of another.
+    let starts = start + (chunk >> 61) as u32;
+    let mut range = 0;
+    let mut left = ranges;
     for _ in 0..STEPS {
-        if ranges <= 1 {
+        if left <= 1 {
             break;
         }
-        let half = ranges >> 1;
-        let first = page[(at + 2 * half) as usize % page.len()];
-        at += (2 * half) & is_at_most(first);
-        ranges -= half;
+        let half = left >> 1;
+        let first = page[(starts + range + half) as usize % page.len()];
+        range += half & is_at_most(first);
+        left -= half;
     }
-    Some(page[(at + 1) as usize % page.len()])
+    let node = if chunk & ALTERNATING != 0 {
+        range & 1
+    } else {
+        ranges + range
+    };
+    Some(page[(start + node) as usize % page.len()])
 }
 
 /// All ones if `a <= b`, else 0, without a branch (Warren: Hacker's Delight, 2-12).

@@ -3,23 +3,36 @@
 use super::error::CompileError;
 use super::pages;
 use super::ranges::Ranges;
-use filter_common::policy::{PAGE_WORDS, Page, Page32};
-use filter_common::table4::{chunk, leaf, range};
+use filter_common::policy::{PAGE_WORDS, Page, Page16};
+use filter_common::table4::{ALTERNATING_CLASSES, Kind, UNIT, chunk, leaf};
 
 const BLOCKS: usize = 1 << 16;
-const SIZES: usize = 17;
-const WORDS_IN_PAGE: usize = 2 * PAGE_WORDS;
+const WORDS_IN_PAGE: usize = 4 * PAGE_WORDS;
+/// Logarithms of a chunk's words, up to a page.
+const SIZES: usize = WORDS_IN_PAGE.ilog2() as usize + 1;
 
 /// A /16 that is not of one class: its number, and its ranges.
 struct Block {
     number: usize,
     first: usize,
     ranges: usize,
+    kind: Kind,
 }
 
 impl Block {
-    const fn size_log2(&self) -> usize {
-        self.ranges.next_power_of_two().trailing_zeros() as usize
+    /// Of the places that are searched.
+    fn places_log2(&self) -> usize {
+        let places = match self.kind {
+            // One start more for an even number of ranges: see `fill_alternating`.
+            Kind::Alternating => ALTERNATING_CLASSES + self.ranges / 2 * 2,
+            Kind::Mixed => self.ranges,
+        };
+        places.max(UNIT).next_power_of_two().ilog2() as usize
+    }
+
+    /// Of all its words.
+    fn words_log2(&self) -> usize {
+        self.places_log2() + usize::from(self.kind == Kind::Mixed)
     }
 }
 
@@ -32,7 +45,7 @@ pub(super) fn write(
     let blocks = leaves(ranges, index);
     let mut counts = [0; SIZES];
     for block in &blocks {
-        counts[block.size_log2()] += 1;
+        counts[block.words_log2()] += 1;
     }
     // The largest chunks first: then each is aligned to its size, and nothing lies between.
     let mut next = [0; SIZES];
@@ -45,15 +58,22 @@ pub(super) fn write(
         pages.push(pages::zeroed()?);
     }
     for block in &blocks {
-        let size = block.size_log2();
+        let size = block.words_log2();
         let start = next[size];
         next[size] += 1 << size;
-        index[block.number] = chunk(start, size as u32).ok_or(CompileError::Pages {
+        let entry = chunk(block.kind, start, block.places_log2() as u32);
+        index[block.number] = entry.ok_or(CompileError::Pages {
             pages: words.div_ceil(WORDS_IN_PAGE),
         })?;
-        let page: &mut Page32 = zerocopy::transmute_mut!(&mut *pages[start / WORDS_IN_PAGE]);
+        let page: &mut Page16 = zerocopy::transmute_mut!(&mut *pages[start / WORDS_IN_PAGE]);
         let at = start % WORDS_IN_PAGE;
-        fill(ranges, block, &mut page[at..at + (1 << size)]);
+        let words = &mut page[at..at + (1 << size)];
+        let of_block = block.first..block.first + block.ranges;
+        let (starts, classes) = (&ranges.starts[of_block.clone()], &ranges.values[of_block]);
+        match block.kind {
+            Kind::Alternating => fill_alternating(starts, classes, words),
+            Kind::Mixed => fill_mixed(starts, classes, words),
+        }
     }
     Ok(())
 }
@@ -76,26 +96,54 @@ fn leaves(ranges: &Ranges<u32, u16>, index: &mut [u32; BLOCKS]) -> Vec<Block> {
         if at - first == 1 {
             *entry = leaf(ranges.values[first]);
         } else {
+            let classes = &ranges.values[first..at];
+            let alternates = classes.iter().zip(&classes[2..]).all(|(a, b)| a == b);
             blocks.push(Block {
                 number,
                 first,
                 ranges: at - first,
+                kind: match alternates {
+                    true => Kind::Alternating,
+                    false => Kind::Mixed,
+                },
             });
         }
     }
     blocks
 }
 
-fn fill(ranges: &Ranges<u32, u16>, block: &Block, words: &mut [u32]) {
-    let (used, padding) = words.split_at_mut(block.ranges);
-    let end = block.first + block.ranges;
-    let starts = &ranges.starts[block.first..end];
-    let classes = &ranges.values[block.first..end];
-    for ((word, &start), &class) in used.iter_mut().zip(starts).zip(classes) {
-        *word = range(start as u16, class);
+/// What the block's last address finds among the starts must be the last range, also where that
+/// starts there: so the padding, which it finds, is of the last range too.
+const PADDING: u16 = u16::MAX;
+
+/// Numbers of ranges count up to the last place, whose number is even. Of an even number of ranges
+/// the first is therefore put behind one without addresses.
+fn fill_alternating(starts: &[u32], classes: &[u16], words: &mut [u16]) {
+    let (both, places) = words.split_at_mut(ALTERNATING_CLASSES);
+    let is_odd = starts.len() % 2 == 1;
+    let last = classes[starts.len() - 1];
+    let other = classes[starts.len() - 2];
+    both.copy_from_slice(&[last, other]);
+    places.fill(PADDING);
+    let places = match is_odd {
+        true => places,
+        false => {
+            places[0] = 0;
+            &mut places[1..]
+        }
+    };
+    // The first range may have started before the block, and needs no place.
+    for (place, &start) in places.iter_mut().zip(&starts[1..]) {
+        *place = start as u16;
     }
-    // The first range may have started before the block.
-    used[0] = range(0, classes[0]);
-    // What the block's last address finds must be the last range, also where that starts there.
-    padding.fill(range(u16::MAX, classes[classes.len() - 1]));
+}
+
+fn fill_mixed(starts: &[u32], classes: &[u16], words: &mut [u16]) {
+    let (places, of_places) = words.split_at_mut(words.len() / 2);
+    places.fill(PADDING);
+    of_places.fill(classes[classes.len() - 1]);
+    for (place, &start) in places.iter_mut().zip(starts) {
+        *place = start as u16;
+    }
+    of_places[..classes.len()].copy_from_slice(classes);
 }

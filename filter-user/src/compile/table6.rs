@@ -5,8 +5,8 @@ use super::pages::Space;
 use super::ranges::Ranges;
 use filter_common::policy::Page;
 use filter_common::table6::{
-    CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, chunk, index, leaf, leaf_class,
-    upper_start,
+    CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, alternating_chunk, chunk, index,
+    leaf, leaf_class, upper_start,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -175,17 +175,35 @@ impl Writer<'_> {
         rest: &[Entry],
     ) -> Result<u64, CompileError> {
         let ranges = 1 + rest.len();
-        let start = self.space.take(2 * ranges)?;
-        let words = self.space.words(start, 2 * ranges);
-        words[0] = 0;
-        words[1] = first;
-        for (pair, entry) in words[2..].chunks_exact_mut(2).zip(rest) {
+        let to_start = |entry: &Entry| {
             let left = entry.start << consumed;
-            pair[0] = match half {
+            match half {
                 Half::Upper => upper_start(left),
                 Half::Lower => left,
-            };
-            pair[1] = entry.node;
+            }
+        };
+        let nodes = || std::iter::once(first).chain(rest.iter().map(|entry| entry.node));
+        if nodes().zip(nodes().skip(2)).all(|(a, b)| a == b) {
+            let start = self.space.take(1 + ranges)?;
+            let words = self.space.words(start, 1 + ranges);
+            // A chunk of one range has no second node, and nobody asks for it.
+            let (both, starts) = words.split_at_mut(2);
+            for (word, node) in both.iter_mut().zip(nodes()) {
+                *word = node;
+            }
+            for (word, entry) in starts.iter_mut().zip(rest) {
+                *word = to_start(entry);
+            }
+            return Ok(alternating_chunk(start, ranges));
+        }
+        let start = self.space.take(2 * ranges)?;
+        let words = self.space.words(start, 2 * ranges);
+        let (starts, of_starts) = words.split_at_mut(ranges);
+        for (word, entry) in starts[1..].iter_mut().zip(rest) {
+            *word = to_start(entry);
+        }
+        for (word, node) in of_starts.iter_mut().zip(nodes()) {
+            *word = node;
         }
         Ok(chunk(start, ranges))
     }

@@ -22,11 +22,34 @@ pub(super) fn policy_of(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> Policy {
     policy
 }
 
+/// All prefixes in both lists: there are but two classes.
+fn policy_of_two_classes(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> Policy {
+    let mut policy = policy_of(Vec::new(), Vec::new());
+    policy.lists = vec![list("even", v4, v6)];
+    policy.services[1].allow = of_lists(&[0]);
+    policy
+}
+
 /// Compiles the prefixes, and asks for each (about `probes` of them, if there are more): its
 /// ends, what lies next to them, and addresses inside and anywhere.
 pub(super) fn check_prefixes(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>, probes: usize) {
     let policy = policy_of(v4.clone(), v6.clone());
-    let generation = in_order(&policy);
+    check_policy(&policy, &v4, &v6, probes, |length, service| {
+        length % 2 == service
+    });
+    let policy = policy_of_two_classes(v4.clone(), v6.clone());
+    check_policy(&policy, &v4, &v6, probes, |_, _| true);
+}
+
+/// `allows` says which prefixes, by their length, are for which service.
+fn check_policy(
+    policy: &Policy,
+    v4: &[Ipv4Net],
+    v6: &[Ipv6Net],
+    probes: usize,
+    allows: impl Fn(u8, u8) -> bool,
+) {
+    let generation = in_order(policy);
     let tables = HostTables::new(&generation);
     let listed4: HashSet<_> = v4.iter().copied().collect();
     let listed6: HashSet<_> = v6.iter().copied().collect();
@@ -39,7 +62,8 @@ pub(super) fn check_prefixes(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>, probes: usize) 
         for service in 0..2 {
             let entry = class_entry(tables.fixed(), &tables, class, service);
             let found = entry.expect("a class page").has(ClassEntry::ALLOW);
-            let expected = (service..=128).step_by(2).any(is_listed);
+            let mut lengths = (0..=128).filter(|length| allows(*length, service));
+            let expected = lengths.any(is_listed);
             assert_eq!(found, expected, "{address} and service {service}");
         }
     };
