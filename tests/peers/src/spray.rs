@@ -23,7 +23,7 @@ pub struct Control {
     width: u32,
     /// Index of the device, for the generator.
     device: u32,
-    /// How many of 2^32 frames are sent, for the generator: what paces it.
+    /// How many of 2^32 batches are sent, for the generator: what paces it.
     share: u32,
 }
 
@@ -48,15 +48,18 @@ pub fn then(ctx: &XdpContext, next: &ProgramArray<1>) -> u32 {
     XDP_ABORTED
 }
 
-/// Writes the next source, sends the frame out of the device; or drops it, as the share wants.
+/// Writes the next source, sends the frame out of the device; or drops it, as the share wants: by
+/// whole batches, as a NIC hands over what came since its last interrupt.
 #[inline(always)]
 pub fn redirect(ctx: &XdpContext) -> u32 {
     /// 2^32 over the golden ratio: multiples of it are spread evenly (Knuth, TAOCP 3, s. 6.4).
     const GOLDEN: u32 = 0x9e37_79b9;
+    /// Frames in the kernel's batch, as a shift.
+    const BATCH: u32 = 6;
     let Some(control) = write(ctx) else {
         return XDP_ABORTED;
     };
-    if (control.next as u32).wrapping_mul(GOLDEN) > control.share {
+    if ((control.next >> BATCH) as u32).wrapping_mul(GOLDEN) > control.share {
         return XDP_DROP;
     }
     // SAFETY: takes numbers only.

@@ -71,7 +71,7 @@ impl Generator {
         Ok(frames)
     }
 
-    /// To which device, and how many of 2^32 frames.
+    /// To which device, and how many of 2^32 batches.
     ///
     /// # Errors
     /// The kernel's refusal.

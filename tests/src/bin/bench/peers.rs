@@ -123,7 +123,7 @@ impl Peers {
         control.set(0, [0, place, aim], 0).context("CONTROL")
     }
 
-    /// Where the generator sends to, and how many of 2^32 frames; the others it drops itself.
+    /// Where the generator sends to, and how many of 2^32 batches; the others it drops itself.
     ///
     /// # Errors
     /// The kernel's refusal.

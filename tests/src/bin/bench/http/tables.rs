@@ -39,7 +39,8 @@ fn table(rows: &[Row], load: Load) -> Table {
         Load::Flood(percent) => Table::new(
             &format!("The same beside a flood: {percent} % of packets"),
             "SYNs from strangers, made on another CPU at a rate that would be that share beside \
-             the requests that the program that passes everything answers when there is no flood. \
+             the requests that the program that passes everything answers when there is no flood, \
+             64 at a time as a NIC that moderates its interrupts hands them over. \
              A thread on the server's CPU takes in what arrives (threaded NAPI, SCHED_FIFO), before \
              anything else there runs, as a NIC's interrupt would; what it is too slow for is lost \
              in the queue before it, requests and flood alike. `dropped`: of the flood, by the \
