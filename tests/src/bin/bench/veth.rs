@@ -155,38 +155,35 @@ impl Run<'_> {
             // Every source once, so that tables of sources know them.
             generator.send(SPRAYED as u32)?;
             let frames = generator.frames_in(seconds)?;
-            let [
-                mut bares,
-                mut drops,
-                mut shares,
-                mut costs,
-                mut added,
-                mut counted,
-            ] = [const { Vec::new() }; 6];
+            let [mut bares, mut rates, mut shares, mut costs, mut added] =
+                [const { Vec::new() }; 5];
+            let mut all = 0.0;
+            // Once for all rounds: nft reads all its sets for each answer.
+            let before = subject.dropped()?;
             for _ in 0..rounds {
                 generator.aim(bare, ALL)?;
                 let limit = generator.send(bare_frames)?;
                 generator.aim(here, ALL)?;
-                let before = subject.dropped()?;
                 let sent = generator.send(frames)?;
-                let dropped = (subject.dropped()? - before) as f64;
-                let rate = limit.frames as f64 / limit.seconds;
-                bares.push(rate);
-                drops.push(dropped / sent.seconds);
-                shares.push(dropped / sent.seconds / rate);
+                let bare_rate = limit.frames as f64 / limit.seconds;
+                let rate = sent.frames as f64 / sent.seconds;
+                bares.push(bare_rate);
+                rates.push(rate);
+                shares.push(rate / bare_rate);
                 costs.push(sent.cpu_ns);
                 added.push(sent.cpu_ns - limit.cpu_ns);
-                counted.push(dropped / sent.frames as f64);
+                all += sent.frames as f64;
             }
+            let counted = (subject.dropped()? - before) as f64 / all;
             anyhow::Ok(Row {
                 filter,
                 work,
                 bare: median(&mut bares),
-                drops: median(&mut drops),
-                share: median(&mut shares),
+                drops: median(&mut rates) * counted,
+                share: median(&mut shares) * counted,
                 cpu_ns: median(&mut costs),
                 added_ns: median(&mut added),
-                counted: median(&mut counted),
+                counted,
             })
         })?;
         subject.take_down()?;
