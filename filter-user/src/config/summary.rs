@@ -146,7 +146,8 @@ fn rates(limit: &RateLimit, policy: &Policy) -> Vec<RateSummary> {
 }
 
 fn names(sources: &Sources, policy: &Policy) -> Vec<String> {
-    let lists = sources.lists.iter().map(|i| policy.lists[*i].name.clone());
+    let lists = sources.lists.iter().filter_map(|i| policy.lists.get(*i));
+    let lists = lists.map(|list| list.name.clone());
     let v4 = sources.v4.iter().map(ToString::to_string);
     let v6 = sources.v6.iter().map(ToString::to_string);
     lists.chain(v4).chain(v6).collect()
