@@ -171,3 +171,28 @@ fn read(console: &str, steps: &[&Step]) -> Report {
     }
     report
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    use super::follow;
+
+    #[test]
+    fn a_console_is_kept_and_tells_each_step_that_begins() {
+        let console = "Linux\n@@ start load\r\ntest a ... ok\n@@ end load 0 1\n@@ start life\n@@";
+        let mut machine = Command::new("printf");
+        machine.args(["%s", console]).stdout(Stdio::piped());
+        let mut machine = machine.spawn().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let begun = RefCell::new(Vec::new());
+        let begins = |name: &str| begun.borrow_mut().push(name.to_owned());
+        assert!(follow(machine.stdout.take().unwrap(), &log, begins).unwrap());
+        machine.wait().unwrap();
+        assert_eq!(begun.into_inner(), ["load", "life"]);
+        assert_eq!(fs::read_to_string(log).unwrap(), console);
+    }
+}
