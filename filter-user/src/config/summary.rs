@@ -44,7 +44,7 @@ pub struct ServiceSummary {
     pub name: String,
     /// `443/tcp`.
     pub ports: Vec<String>,
-    /// `enforce` or `monitor`, the policy's mode not counted in.
+    /// `enforce`, or `monitor` if its own mode or the policy's is that.
     pub mode: &'static str,
     /// Names of lists and prefixes.
     pub allow: Vec<String>,
@@ -104,7 +104,10 @@ impl ServiceSummary {
         Self {
             name: service.name.clone(),
             ports: service.ports.iter().map(display).collect(),
-            mode: mode(service.mode),
+            mode: match policy.mode {
+                Mode::Monitor => mode(Mode::Monitor),
+                Mode::Enforce => mode(service.mode),
+            },
             allow: names(&service.allow, policy),
             rates: limit.flat_map(|limit| rates(limit, policy)).collect(),
         }
