@@ -6,6 +6,7 @@
 //! their texts.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 use crate::config::{self, HostFacts, Loaded, SourceFile};
 use crate::state_directory::{self, StateError};
@@ -173,10 +174,10 @@ fn read(
         Ok(files) => files,
         Err(what) => return Err(damaged(path, what)),
     };
-    let Some((config_path, config_bytes)) = files.first() else {
+    let Some(((config_path, config_bytes), lists)) = files.split_first() else {
         return Ok(None);
     };
-    let texts: HashMap<&Path, &[u8]> = files[1..]
+    let texts: HashMap<&Path, &[u8]> = lists
         .iter()
         .map(|(path, bytes)| (path.as_path(), *bytes))
         .collect();
@@ -192,7 +193,7 @@ fn read(
 fn split(bytes: &[u8]) -> Result<Vec<(PathBuf, &[u8])>, &'static str> {
     let newline = bytes.iter().position(|byte| *byte == b'\n');
     let (header, texts) = bytes.split_at(newline.ok_or("it is damaged: no header")?);
-    let texts = &texts[1..];
+    let texts = texts.get(1..).unwrap_or_default();
     let header: Header =
         serde_json::from_slice(header).map_err(|_| "it is damaged, or of another version")?;
     if header.version != VERSION {

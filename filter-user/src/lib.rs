@@ -1,6 +1,7 @@
 //! The config's way and the daemon.
 
 // A bug is an error that says so, or a verdict; never a panic that a user meets. Tests may panic.
+// Modules that read what others wrote do not index either: files, captures, requests, netlink.
 #![cfg_attr(
     not(test),
     warn(

@@ -213,6 +213,20 @@ service dns: 53/udp 53/tcp, enforce
 }
 
 #[test]
+fn under_a_policy_that_monitors_no_service_is_said_to_enforce() {
+    let loaded = load(&shipped("example.toml"), &HostFacts::default()).expect("valid");
+    let mut policy = loaded.policy;
+    policy.mode = Mode::Monitor;
+    let summary = Summary::new(&policy);
+    assert!(
+        summary
+            .services
+            .iter()
+            .all(|service| service.mode == "monitor")
+    );
+}
+
+#[test]
 fn documented_defaults_are_the_defaults() {
     let mut text = String::new();
     for (header, table) in [

@@ -5,7 +5,8 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use crate::bpf_object::{self, Variant};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::{self, say};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};
@@ -56,7 +57,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     environment::check()?;
     setup::ensure(workspace, Needs::Bench)?;
     build::everything(workspace)?;
-    bpf_object::build(workspace, Variant::Peers)?;
+    {
+        let _part = progress::begin("peers", Some(1));
+        bpf_object::build(workspace, Variant::Peers)?;
+    }
     let results = workspace.target().join("bench");
     fs::create_dir_all(&results).with_context(|| format!("cannot make {}", results.display()))?;
     let mut bench = command::cargo(workspace.root());

@@ -12,7 +12,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::{self, say};
 use crate::workspace::Workspace;
 
 const TARGET: &str = "bpfel-unknown-none";
@@ -70,11 +71,11 @@ impl Variant {
 
 /// Compiles, checks and places one packet program; bpf-linker and rust-src are installed.
 pub fn build(workspace: &Workspace, variant: Variant) -> Result<()> {
-    say(&format!("building the packet program {}", variant.file()));
+    progress::step(&format!("the packet program {}", variant.file()));
     command::run(
         cargo_for_bpf(workspace, "build", variant)
             .args(["--bin", variant.binary()])
-            .arg("--quiet"),
+            .args(command::quiet()),
     )
     .context("cannot build the packet program")?;
     let made = workspace
@@ -150,8 +151,12 @@ pub fn check_same_for(workspace: &Workspace, machine: &str) -> Result<()> {
     let variant = Variant::Shipped;
     let folder = workspace.target().join(format!("bpf-build-{machine}"));
     let mut cargo = cargo_in(workspace, "build", variant, &folder, machine);
-    command::run(cargo.args(["--bin", variant.binary(), "--quiet"]))
-        .context("cannot build the packet program")?;
+    command::run(
+        cargo
+            .args(["--bin", variant.binary()])
+            .args(command::quiet()),
+    )
+    .context("cannot build the packet program")?;
     let other = folder.join(TARGET).join("bpf").join(variant.binary());
     let ours = workspace.objects().join(variant.file());
     let [ours, other] = [ours, other].map(|path| {

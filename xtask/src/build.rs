@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::bpf_object::{self, Variant};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::{self, say};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 
@@ -21,19 +22,20 @@ pub struct Options {
 /// Installs what is missing, then builds everything that a user runs.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     setup::ensure(workspace, Needs::Build)?;
-    objects(workspace)?;
     if options.objects_only {
-        return Ok(());
+        return objects(workspace);
     }
-    binary(workspace)?;
+    everything(workspace)?;
     say(&format!("built {}", workspace.edge_filter().display()));
     Ok(())
 }
 
 /// Builds packet programs and the release binary; `setup` has been done.
 pub fn everything(workspace: &Workspace) -> Result<()> {
-    objects(workspace)?;
-    binary(workspace)
+    let _part = progress::begin("build", Some(Variant::BUILT.len() + 1));
+    place_objects(workspace)?;
+    progress::step("edge-filter (some minutes the first time)");
+    command::run(&mut release(workspace)).context("cannot build edge-filter")
 }
 
 /// Builds the binary as if of the next ABI, for tests of upgrades.
@@ -58,14 +60,14 @@ pub fn next_abi(workspace: &Workspace) -> Result<()> {
 
 /// Builds the packet programs; `setup` has been done.
 pub fn objects(workspace: &Workspace) -> Result<()> {
+    let _part = progress::begin("build", Some(Variant::BUILT.len()));
+    place_objects(workspace)
+}
+
+fn place_objects(workspace: &Workspace) -> Result<()> {
     Variant::BUILT
         .into_iter()
         .try_for_each(|variant| bpf_object::build(workspace, variant))
-}
-
-fn binary(workspace: &Workspace) -> Result<()> {
-    say("building edge-filter (some minutes the first time)");
-    command::run(&mut release(workspace)).context("cannot build edge-filter")
 }
 
 /// Cargo's command line for what ships.

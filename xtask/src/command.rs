@@ -1,15 +1,13 @@
 //! Running other programs: every failure names the command line and what it was for.
 
 use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Tells what is being done, on stderr, so that data on stdout stays clean.
-pub fn say(step: &str) {
-    eprintln!("xtask: {step}");
-}
+use crate::progress;
 
 /// The cargo that runs this xtask, in the workspace's root.
 pub fn cargo(root: &Path) -> Command {
@@ -18,10 +16,14 @@ pub fn cargo(root: &Path) -> Command {
     command
 }
 
+/// Cargo's `--quiet`, unless somebody watches: on a terminal it shows how far it is.
+pub fn quiet() -> Option<&'static str> {
+    (!io::stderr().is_terminal()).then_some("--quiet")
+}
+
 /// Runs to the end with the terminal's own output; anything but success is an error.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
+    let status = progress::suspend(|| command.status())
         .with_context(|| format!("cannot start `{}`", line(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", line(command));

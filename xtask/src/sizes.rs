@@ -4,8 +4,9 @@
 use anyhow::{Context, Result};
 
 use crate::build;
-use crate::command::{self, say};
+use crate::command;
 use crate::environment;
+use crate::progress::say;
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 

@@ -5,7 +5,8 @@
 
 use anyhow::{Context, Result};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};

@@ -2,26 +2,26 @@
 
 use super::diagnostic::{Finding, Findings};
 use super::file::Config;
-use super::policy::{Policy, Sources};
+use super::policy::{Policy, PrefixList, Sources};
 
 /// Of each family, over all lists and services, as written.
 const MAX_PREFIXES: usize = 1_000_000;
 
 /// Reports a family of which there is too much, at the list that has most of it.
 pub(super) fn check(config: &Config, policy: &Policy, findings: &Findings) {
-    let counts = |count: fn(&Policy, usize) -> usize| -> Vec<usize> {
-        (0..policy.lists.len()).map(|i| count(policy, i)).collect()
+    let counts = |count: fn(&PrefixList) -> usize| -> Vec<usize> {
+        policy.lists.iter().map(count).collect()
     };
     let in_place = |count: fn(&Sources) -> usize| -> usize { sources(policy).map(count).sum() };
     for (family, lists, in_place) in [
         (
             "IPv4",
-            counts(|p, i| p.lists[i].v4.len()),
+            counts(|list| list.v4.len()),
             in_place(|s| s.v4.len()),
         ),
         (
             "IPv6",
-            counts(|p, i| p.lists[i].v6.len()),
+            counts(|list| list.v6.len()),
             in_place(|s| s.v6.len()),
         ),
     ] {
@@ -29,12 +29,12 @@ pub(super) fn check(config: &Config, policy: &Policy, findings: &Findings) {
         if total <= MAX_PREFIXES {
             continue;
         }
-        let mut by_size: Vec<(usize, usize)> = lists.into_iter().enumerate().collect();
-        by_size.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let mut by_size: Vec<_> = policy.lists.iter().zip(lists).enumerate().collect();
+        by_size.sort_by_key(|(_, (_, count))| std::cmp::Reverse(*count));
         let mut parts: Vec<String> = by_size
             .iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(index, count)| format!("{} {count}", policy.lists[*index].name))
+            .filter(|(_, (_, count))| *count > 0)
+            .map(|(_, (list, count))| format!("{} {count}", list.name))
             .collect();
         if in_place > 0 {
             parts.push(format!("written in place {in_place}"));

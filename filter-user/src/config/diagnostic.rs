@@ -224,8 +224,8 @@ impl Findings {
 
 /// 1-based line of a byte.
 pub(super) fn line_of(text: &str, offset: usize) -> u32 {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    let newlines = before.iter().filter(|&&byte| byte == b'\n').count();
+    let before = text.bytes().take(offset);
+    let newlines = before.filter(|byte| *byte == b'\n').count();
     u32::try_from(newlines + 1).unwrap_or(u32::MAX)
 }
 

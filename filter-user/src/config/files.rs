@@ -69,13 +69,15 @@ pub(super) fn utf8<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, Errors> 
 
 pub(super) fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Diagnostic {
     let at = error.valid_up_to();
-    let valid = String::from_utf8_lossy(&bytes[..at]);
-    let rest = String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 80)]);
+    let (valid, rest) = bytes.split_at(at);
+    let byte = rest.first().copied().unwrap_or_default();
+    let valid = String::from_utf8_lossy(valid);
+    let rest = String::from_utf8_lossy(rest.get(..80).unwrap_or(rest));
     let rest = rest.lines().next().unwrap_or_default();
     let text = format!("{valid}{rest}");
     Finding::error(
         at..at + '\u{fffd}'.len_utf8(),
-        format!("byte 0x{:02x} is not UTF-8 text", bytes[at]),
+        format!("byte 0x{byte:02x} is not UTF-8 text"),
     )
     .help("save the file as UTF-8".to_owned())
     .resolve(path, &text)

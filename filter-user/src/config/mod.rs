@@ -3,6 +3,8 @@
 //! Every error is collected, each with its place; nothing but `files` and `host` touches the
 //! system, so that tests and fuzzers run the same chain without a file.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod capacity;
 mod claims;
 mod diagnostic;

@@ -125,7 +125,7 @@ impl<'a> Lists<'a> {
             Source::Prefix(IpNet::V4(net)) => (Some(net), None),
             Source::Prefix(IpNet::V6(net)) => (None, Some(net)),
             Source::List(index) => {
-                let list = &self.lists[index];
+                let list = self.lists.get(index)?;
                 *self.longest.entry(index).or_insert_with(|| {
                     let v4 = list.v4.iter().max_by_key(|net| net.prefix_len());
                     let v6 = list.v6.iter().max_by_key(|net| net.prefix_len());
@@ -167,7 +167,7 @@ impl<'a> Lists<'a> {
                 } else {
                     (b, a)
                 };
-                let small = &self.lists[small];
+                let small = self.lists.get(small)?;
                 let (v4, v6) = self.sorted(large);
                 let in4 = |net: &&Ipv4Net| v4.binary_search(net).is_ok();
                 let in6 = |net: &&Ipv6Net| v6.binary_search(net).is_ok();
@@ -180,13 +180,15 @@ impl<'a> Lists<'a> {
     }
 
     fn len(&self, list: usize) -> usize {
-        self.lists[list].v4.len() + self.lists[list].v6.len()
+        let list = self.lists.get(list);
+        list.map_or(0, |list| list.v4.len() + list.v6.len())
     }
 
     fn sorted(&mut self, index: usize) -> &(Vec<Ipv4Net>, Vec<Ipv6Net>) {
-        let list = &self.lists[index];
+        let list = self.lists.get(index);
         self.sorted.entry(index).or_insert_with(|| {
-            let (mut v4, mut v6) = (list.v4.clone(), list.v6.clone());
+            let copies = list.map(|list| (list.v4.clone(), list.v6.clone()));
+            let (mut v4, mut v6) = copies.unwrap_or_default();
             v4.sort_unstable();
             v6.sort_unstable();
             (v4, v6)

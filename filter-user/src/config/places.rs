@@ -141,7 +141,7 @@ impl<'a> Places<'a> {
                 Some(Source::Any) => Some((any(source), None)),
                 Some(Source::Prefix(net)) if net.contains(&source) => Some((net, None)),
                 Some(Source::List(list)) => {
-                    most_specific(&lists[list], source).map(|net| (net, Some(list)))
+                    most_specific(lists.get(list)?, source).map(|net| (net, Some(list)))
                 }
                 Some(Source::Prefix(_)) | None => None,
             };
@@ -155,7 +155,7 @@ impl<'a> Places<'a> {
         let at = list.and_then(|list| self.in_list(list, prefix));
         Some(Mention {
             prefix,
-            list: list.map(|list| lists[list].name.clone()),
+            list: list.and_then(|list| Some(lists.get(list)?.name.clone())),
             at: at.unwrap_or_else(|| named_at.clone()),
             named_at,
         })
@@ -198,7 +198,7 @@ impl<'a> Places<'a> {
             return self.at(span);
         }
         let path = self.loaded.policy.lists.get(list)?.file.as_ref()?;
-        let mut files = self.loaded.sources[1..].iter();
+        let mut files = self.loaded.sources.iter().skip(1);
         let source = files.find(|source| source.path == *path)?;
         Some(At {
             file: path.clone(),

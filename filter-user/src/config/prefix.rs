@@ -105,17 +105,18 @@ fn help_for(text: &str) -> Option<String> {
     if text.contains([',', ';']) {
         return Some("write one prefix a line, or one a string".to_owned());
     }
-    let (address, rest) = text.split_once(['/', '-', '%'])?;
+    let (address, rest) = text.split_at(text.find(['/', '-', '%'])?);
     let address: IpAddr = address.trim().parse().ok()?;
-    let help = match text.as_bytes()[text.len() - rest.len() - 1] {
-        b'/' if rest.starts_with('0') => {
+    let (separator, rest) = rest.split_at(1);
+    let help = match separator {
+        "/" if rest.starts_with('0') => {
             let plain = format!("{address}/{}", rest.parse::<u8>().ok()?);
             match parse_prefix(&plain) {
                 Ok(_) => format!("write {plain}, without leading zeros"),
                 Err(error) => return error.help(),
             }
         }
-        b'/' => {
+        "/" => {
             let mask: Ipv4Addr = rest.parse().ok()?;
             let length = u32::from(mask).leading_ones();
             let whole = u32::from(mask) == u32::MAX.checked_shl(32 - length).unwrap_or(0);
@@ -124,7 +125,7 @@ fn help_for(text: &str) -> Option<String> {
             }
             format!("write {address}/{length}")
         }
-        b'-' => "write a range as the prefixes that it consists of".to_owned(),
+        "-" => "write a range as the prefixes that it consists of".to_owned(),
         _ => "sources have no zone; write the address without it".to_owned(),
     };
     Some(help)

@@ -29,7 +29,11 @@ pub(super) fn read(typed: &[file::Service], names: Names<'_>) -> Vec<Placed> {
     let mut addresses = HashSet::new();
     let mut services = Vec::new();
     for (index, service) in typed.iter().enumerate() {
-        name(service, &typed[..index], names.findings);
+        name(
+            service,
+            typed.get(..index).unwrap_or_default(),
+            names.findings,
+        );
         services.push(read_one(service, &mut addresses, &mut lists, names));
     }
     services

@@ -44,7 +44,7 @@ pub struct ServiceSummary {
     pub name: String,
     /// `443/tcp`.
     pub ports: Vec<String>,
-    /// `enforce` or `monitor`, the policy's mode not counted in.
+    /// `enforce`, or `monitor` if its own mode or the policy's is that.
     pub mode: &'static str,
     /// Names of lists and prefixes.
     pub allow: Vec<String>,
@@ -104,7 +104,10 @@ impl ServiceSummary {
         Self {
             name: service.name.clone(),
             ports: service.ports.iter().map(display).collect(),
-            mode: mode(service.mode),
+            mode: match policy.mode {
+                Mode::Monitor => mode(Mode::Monitor),
+                Mode::Enforce => mode(service.mode),
+            },
             allow: names(&service.allow, policy),
             rates: limit.flat_map(|limit| rates(limit, policy)).collect(),
         }
@@ -146,7 +149,8 @@ fn rates(limit: &RateLimit, policy: &Policy) -> Vec<RateSummary> {
 }
 
 fn names(sources: &Sources, policy: &Policy) -> Vec<String> {
-    let lists = sources.lists.iter().map(|i| policy.lists[*i].name.clone());
+    let lists = sources.lists.iter().filter_map(|i| policy.lists.get(*i));
+    let lists = lists.map(|list| list.name.clone());
     let v4 = sources.v4.iter().map(ToString::to_string);
     let v6 = sources.v6.iter().map(ToString::to_string);
     lists.chain(v4).chain(v6).collect()

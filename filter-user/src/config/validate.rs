@@ -171,7 +171,7 @@ fn interfaces(typed: &[file::Interface], findings: &Findings) -> Vec<Interface> 
             if let Some(complaint) = complaint_about_interface(text.get_ref()) {
                 let message = format!("an interface cannot be named {shown}");
                 findings.push(Finding::error(text.span(), message).help(complaint.to_owned()));
-            } else if let Some(first) = first.and_then(|first| typed[first].name.as_ref()) {
+            } else if let Some(first) = first.and_then(|first| typed.get(first)?.name.as_ref()) {
                 let finding = Finding::error(text.span(), format!("two interfaces named {shown}"));
                 findings.push(finding.also(first.span(), "the first"));
             }

@@ -54,10 +54,11 @@ fn open_on_other_interfaces(config: &Config, policy: &Policy, findings: &Finding
         let (Some(texts), Some(limited_to)) = (&typed.interfaces, &service.interfaces) else {
             continue;
         };
-        let others = (0..policy.interfaces.len()).filter(|i| !limited_to.contains(i));
+        let others = policy.interfaces.iter().enumerate();
         let open: Vec<&str> = others
-            .filter(|other| !covered(service, *other, &policy.services))
-            .map(|other| policy.interfaces[other].name.as_str())
+            .filter(|(other, _)| !limited_to.contains(other))
+            .filter(|(other, _)| !covered(service, *other, &policy.services))
+            .map(|(_, interface)| interface.name.as_str())
             .collect();
         if !limited_to.is_empty() && !open.is_empty() {
             let message = format!(

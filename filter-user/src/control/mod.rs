@@ -2,6 +2,7 @@
 //! A request names the version of the protocol; the answer is a result or an error.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod client;
 mod server;
@@ -166,9 +167,11 @@ impl Refusal {
 /// # Errors
 /// Never: requests are plain data.
 pub fn encode_request(request: &Request) -> serde_json::Result<String> {
-    let mut object = serde_json::to_value(request)?;
-    object["version"] = VERSION.into();
-    Ok(object.to_string())
+    let mut value = serde_json::to_value(request)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("version".to_owned(), VERSION.into());
+    }
+    Ok(value.to_string())
 }
 
 /// A line as a request, or why it is none.

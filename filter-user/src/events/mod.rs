@@ -4,6 +4,7 @@
 //! skipped. Nobody who reads events can hold up the daemon: who is slow loses some, and is told.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod collect;
 mod decode;

@@ -1,6 +1,8 @@
 //! What a network device's driver can do and is set to do: by generic netlink, families `netdev`
 //! (Documentation/netlink/specs/netdev.yaml) and `ethtool`.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 use ethtool::{EthtoolAttr, EthtoolChannelAttr, EthtoolFeatureAttr};
 use futures::{StreamExt as _, TryStreamExt as _};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};

@@ -1,5 +1,7 @@
 //! Interfaces as the kernel tells them: who is there, what runs on them, what changes.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 use super::KernelError;
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{StreamExt as _, TryStream, TryStreamExt as _};

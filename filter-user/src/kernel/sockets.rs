@@ -1,5 +1,7 @@
 //! Sockets that are bound to a device: by `sock_diag` (sock_diag(7)), which `/proc/net` does not tell.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 use super::KernelError;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
@@ -83,7 +85,7 @@ fn dump(
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         let size = socket.recv(&mut &mut buffer[..], 0)?;
-        let mut rest = &buffer[..size];
+        let mut rest = buffer.get(..size).unwrap_or_default();
         while !rest.is_empty() {
             let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
                 .map_err(std::io::Error::other)?;

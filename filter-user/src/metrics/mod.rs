@@ -2,6 +2,7 @@
 //! answered fails; it never shows old numbers.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod collect;
 mod encode;

@@ -7,6 +7,7 @@
 //! all while nobody does.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod answer;
 mod board;

@@ -144,7 +144,8 @@ impl<R: Read> Capture<R> {
                 return Ok(None);
             }
         }
-        let record = &self.window.held()[..self.taken];
+        let record = self.window.held();
+        let record = record.get(..self.taken).unwrap_or_default();
         let offset = self.window.offset();
         match &self.kind {
             Kind::Classic(header) => header.packet(record, offset),

@@ -73,18 +73,18 @@ impl Header {
         let offset = window.offset();
         let header = self.record_header();
         let held = window.fill(header)?;
-        if held.len() < header {
+        // Seconds, their fraction, the captured length, and more.
+        let Some(([_, _, captured, ..], _)) = held.get(..header).map(<[u8]>::as_chunks) else {
             return Ok(if held.is_empty() {
                 Found::End
             } else {
                 Found::Cut(offset)
             });
-        }
-        let captured = held[8..].first_chunk().copied().unwrap_or_default();
+        };
         let captured = if self.is_big_endian {
-            u32::from_be_bytes(captured)
+            u32::from_be_bytes(*captured)
         } else {
-            u32::from_le_bytes(captured)
+            u32::from_le_bytes(*captured)
         };
         let bytes = header as u64 + u64::from(captured);
         if bytes > MOST_BYTES {

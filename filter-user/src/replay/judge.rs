@@ -130,9 +130,10 @@ impl Judge {
 
     pub(super) fn count(&mut self, decision: Decision, bytes: u64) {
         // All interfaces together.
-        let count = &mut self.counts[decision.counter(0) as usize];
-        count.packets += 1;
-        count.bytes += bytes;
+        if let Some(count) = self.counts.get_mut(decision.counter(0) as usize) {
+            count.packets += 1;
+            count.bytes += bytes;
+        }
     }
 
     /// A verdict by name.
@@ -160,7 +161,11 @@ impl Judge {
 
     /// Sources that lost their state to others because the tables were full.
     pub fn evictions(&self) -> u64 {
-        self.host.notes.get()[Note::SourceEvicted as usize]
+        let notes = self.host.notes.get();
+        notes
+            .get(Note::SourceEvicted as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Whether its answers depend on sockets, which a capture has not.

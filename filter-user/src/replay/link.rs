@@ -81,7 +81,7 @@ impl LinkType {
         let frame = Frame {
             head,
             head_bytes: ETHERNET,
-            body: &data[header..],
+            body: data.get(header..)?,
             wire_bytes: u64::from(wire_bytes).saturating_sub(header as u64) + ETHERNET as u64,
             is_short: Cell::new(false),
         };
@@ -148,7 +148,7 @@ impl<'a> Frame<'a> {
         if let Some(at) = at.checked_sub(self.head_bytes) {
             return self.body.get(at..)?.first_chunk().copied();
         }
-        let mut bytes = self.head[at..].iter().chain(self.body);
+        let mut bytes = self.head.get(at..)?.iter().chain(self.body);
         let mut loaded = [0; N];
         for place in &mut loaded {
             *place = *bytes.next()?;

@@ -4,6 +4,7 @@
 //! or judge anything itself: it asks the `decide` that the kernel runs.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod capture;
 mod changes;

@@ -60,24 +60,23 @@ impl Section {
         loop {
             let offset = window.offset();
             let held = window.fill(START)?;
-            if held.len() < START {
+            let ([kind, bytes, order, ..], _) = held.as_chunks::<4>() else {
                 return Ok(if held.is_empty() {
                     Found::End
                 } else {
                     Found::Cut(offset)
                 });
-            }
+            };
             let damaged = |what| CaptureError::Damaged { offset, what };
-            let is_section = held.first_chunk().is_some_and(|magic| begins(*magic));
+            let is_section = begins(*kind);
             if is_section {
-                self.is_big_endian = match held[8..].first_chunk().copied().map(u32::from_be_bytes)
-                {
-                    Some(BYTE_ORDER) => true,
-                    Some(order) if order.swap_bytes() == BYTE_ORDER => false,
+                self.is_big_endian = match u32::from_be_bytes(*order) {
+                    BYTE_ORDER => true,
+                    order if order.swap_bytes() == BYTE_ORDER => false,
                     _ => return Err(damaged("a section of no byte order")),
                 };
             }
-            let (kind, bytes) = (self.number(held), self.number(&held[4..]));
+            let (kind, bytes) = (self.number(kind), self.number(bytes));
             if bytes < LEAST_BLOCK || bytes % 4 != 0 {
                 return Err(damaged("its length is no block's"));
             }
@@ -98,7 +97,8 @@ impl Section {
             let Some(block) = window.fill(bytes)?.get(..bytes) else {
                 return Ok(Found::Cut(offset));
             };
-            if self.number(&block[bytes - 4..]) as usize != bytes {
+            let again = block.last_chunk::<4>().map(|last| self.number(last));
+            if again.map(|again| again as usize) != Some(bytes) {
                 return Err(damaged("its two lengths are not the same"));
             }
             match kind {
@@ -212,10 +212,10 @@ impl Section {
             what: "no packet's block",
         })?;
         let interface = self.interface(0, offset)?;
-        let captured = packet.data.len().min(packet.origlen as usize);
+        let data = packet.data.get(..packet.origlen as usize);
         Ok(Captured {
             at_ns: None,
-            data: &packet.data[..captured],
+            data: data.unwrap_or(packet.data),
             wire_bytes: packet.origlen,
             interface: self.before,
             device: interface.name.as_deref(),

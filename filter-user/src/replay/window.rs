@@ -38,7 +38,7 @@ impl<R: Read> Window<R> {
 
     /// What has been filled and not consumed.
     pub fn held(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// At least `wanted` bytes, or all that are left.
@@ -58,7 +58,8 @@ impl<R: Read> Window<R> {
             if self.end == self.buffer.len() {
                 self.buffer.resize(2 * self.buffer.len(), 0);
             }
-            match self.reader.read(&mut self.buffer[self.end..]) {
+            let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match self.reader.read(free) {
                 Ok(0) => break,
                 Ok(bytes) => self.end += bytes,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

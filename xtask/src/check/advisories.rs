@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::check::dependencies;
 use crate::check::policy::Policy;
-use crate::command::say;
+use crate::progress::say;
 use crate::workspace::Workspace;
 
 /// Names a clone of the database; else the places of cargo-audit and of a clone by hand are tried.

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use spdx::{Expression, LicenseReq, ParseMode};
 
 use crate::check::policy::{Licenses, Policy};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::workspace::Workspace;
 
 /// A crate of the dependency graph.

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::bpf_object::{self, Variant};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 

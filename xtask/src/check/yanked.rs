@@ -12,7 +12,8 @@ use anyhow::{Result, bail};
 use serde::Deserialize;
 
 use crate::check::dependencies::{self, Package};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::workspace::Workspace;
 
 /// Where there is no network cargo would retry for minutes.

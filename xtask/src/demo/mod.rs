@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::command::say;
+use crate::progress::say;
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::workspace::Workspace;
 use crate::{bpf_object, build};
 

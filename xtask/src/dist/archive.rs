@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Dist;
-use crate::command::{self, say};
+use crate::command;
+use crate::progress;
 use crate::workspace::Workspace;
 
 /// The file with the checksums, as `sha256sum --check` reads it.
@@ -19,7 +20,7 @@ const BESIDE: [&str; 2] = ["container", "kubernetes"];
 /// Makes `edge-filter-VERSION-MACHINE.tar.gz`: one folder with `install.sh`, the tree, the recipe of
 /// the container and its manifests.
 pub fn tarball(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
-    say("making the tarball");
+    progress::step("the tarball");
     let name = format!(
         "edge-filter-{}-{}",
         dist.version,

@@ -9,12 +9,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::Dist;
 use super::architecture::Architecture;
-use crate::command::{self, say};
+use crate::command;
+use crate::progress;
 use crate::workspace::Workspace;
 
 /// Runs the program of this .deb.
 pub fn package(workspace: &Workspace, dist: &Dist, package: &Path) -> Result<()> {
-    say("trial: the arm64 program under emulation");
+    progress::step("the arm64 program under emulation");
     let mut field = Command::new("dpkg-deb");
     field.arg("--field").arg(package).arg("Architecture");
     let architecture = command::output(&mut field)?;

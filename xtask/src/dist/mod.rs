@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 
 use architecture::Architecture;
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::{self, say};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};
@@ -64,28 +65,43 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     architecture.build(workspace)?;
     let dist = Dist::begin(workspace, architecture)?;
     tree::lay_out(workspace, &dist)?;
-    let made = [
-        packages::deb(workspace, &dist)?,
-        packages::rpm(workspace, &dist)?,
-        archive::tarball(workspace, &dist)?,
-        sbom::make(workspace, &dist)?,
-    ];
-    archive::checksums(&dist, &made)?;
-    if options.check && is_foreign {
-        emulated::package(workspace, &dist, &made[0])?;
-        trial::tarball(&dist, &made[2])?;
-        trial::checksums(&dist)?;
-    } else if options.check {
-        let debian = trial::Debian::new()?;
-        trial::package(&debian, &made[0])?;
-        trial::package(&debian, &made[1])?;
-        trial::tarball(&dist, &made[2])?;
-        trial::checksums(&dist)?;
+    let made = make(workspace, &dist)?;
+    if options.check {
+        check(workspace, &dist, &made)?;
     }
     for file in &made {
         say(&format!("made {}", file.display()));
     }
     Ok(())
+}
+
+/// The .deb, the .rpm, the tarball and the bill of materials, with the checksums of all.
+fn make(workspace: &Workspace, dist: &Dist) -> Result<[PathBuf; 4]> {
+    let _part = progress::begin("packages", Some(4));
+    let made = [
+        packages::deb(workspace, dist)?,
+        packages::rpm(workspace, dist)?,
+        archive::tarball(workspace, dist)?,
+        sbom::make(workspace, dist)?,
+    ];
+    archive::checksums(dist, &made)?;
+    Ok(made)
+}
+
+fn check(workspace: &Workspace, dist: &Dist, made: &[PathBuf; 4]) -> Result<()> {
+    let [deb, rpm, tarball, _] = made;
+    if dist.architecture.is_foreign() {
+        let _part = progress::begin("trial", Some(2));
+        emulated::package(workspace, dist, deb)?;
+        trial::tarball(dist, tarball)?;
+    } else {
+        let _part = progress::begin("trial", Some(4));
+        let debian = trial::Debian::new()?;
+        trial::package(&debian, deb)?;
+        trial::package(&debian, rpm)?;
+        trial::tarball(dist, tarball)?;
+    }
+    trial::checksums(dist)
 }
 
 impl Dist {

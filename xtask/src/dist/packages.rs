@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::{Dist, only_file};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress;
 use crate::workspace::Workspace;
 
 /// Makes the .deb.
 pub fn deb(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
-    say("making the .deb");
+    progress::step("the .deb");
     let mut cargo = command::cargo(workspace.root());
     cargo
         .args(["deb", "--package", "filter-user"])
@@ -26,7 +27,7 @@ pub fn deb(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
 
 /// Makes the .rpm.
 pub fn rpm(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
-    say("making the .rpm");
+    progress::step("the .rpm");
     command::run(
         command::cargo(workspace.root())
             .args(["generate-rpm", "--package", "filter-user"])

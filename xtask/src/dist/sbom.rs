@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::Dist;
-use crate::command::{self, say};
+use crate::command;
+use crate::progress;
 use crate::workspace::Workspace;
 
 /// Name without the ending that the tool adds.
@@ -15,7 +16,7 @@ const NAME: &str = "edge-filter.cdx";
 
 /// Makes `edge-filter.cdx.json`.
 pub fn make(workspace: &Workspace, dist: &Dist) -> Result<PathBuf> {
-    say("making the bill of materials");
+    progress::step("the bill of materials");
     let package = workspace.root().join("filter-user");
     let mut cargo = command::cargo(workspace.root());
     cargo

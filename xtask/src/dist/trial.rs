@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use super::{Dist, archive};
-use crate::command::{self, say};
+use crate::command;
+use crate::progress;
 
 const SUITE: &str = "bookworm";
 const ARCHIVE: &str = "http://deb.debian.org/debian";
@@ -21,7 +22,7 @@ pub struct Debian(TempDir);
 impl Debian {
     /// Bootstraps a small one.
     pub fn new() -> Result<Self> {
-        say("trial: making a small Debian (a minute)");
+        progress::step("making a small Debian (a minute)");
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         command::output(
             Command::new("debootstrap")
@@ -36,6 +37,8 @@ impl Debian {
 
 /// Installs, runs, upgrades, removes and purges a .deb or an .rpm.
 pub fn package(debian: &Debian, package: &Path) -> Result<()> {
+    let name = package.file_name().unwrap_or_default();
+    progress::step(&name.to_string_lossy());
     let script = debian.0.path().join("trial.sh");
     fs::write(&script, SCRIPT).with_context(|| format!("cannot write {}", script.display()))?;
     command::run(
@@ -51,7 +54,7 @@ pub fn package(debian: &Debian, package: &Path) -> Result<()> {
 
 /// Installs the tarball into an empty root, twice, and purges it.
 pub fn tarball(dist: &Dist, tarball: &Path) -> Result<()> {
-    say("trial: the tarball");
+    progress::step("the tarball");
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let extract = ["-xzf".as_ref(), tarball.as_os_str(), "-C".as_ref()];
     let mut tar = Command::new("tar");

@@ -1,5 +1,6 @@
 //! A target as a program that libFuzzer drives: how it is built, started and understood.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::command;
+use crate::progress;
 use crate::workspace::Workspace;
 
 /// What cargo-fuzz builds for: sanitizers need it named.
@@ -28,6 +30,17 @@ pub struct Bounds {
     pub runs: Option<u64>,
     /// Seconds.
     pub seconds: Option<u64>,
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.runs, self.seconds) {
+            (Some(runs), Some(seconds)) => write!(formatter, "{runs} runs or {seconds} s"),
+            (Some(runs), None) => write!(formatter, "{runs} runs"),
+            (None, Some(seconds)) => write!(formatter, "{seconds} s"),
+            (None, None) => formatter.write_str("without end"),
+        }
+    }
 }
 
 /// What came of a run without a finding.
@@ -149,7 +162,7 @@ impl Fuzzer {
         for line in BufReader::new(stderr).split(b'\n') {
             let line = line.context("cannot read what libFuzzer says")?;
             let line = String::from_utf8_lossy(&line);
-            eprintln!("{line}");
+            progress::suspend(|| eprintln!("{line}"));
             figures.read(&line);
         }
         let status = child.wait().with_context(|| format!("`{line}` is lost"))?;

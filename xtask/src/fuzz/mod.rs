@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::{self, say};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 
@@ -57,6 +58,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     let mut lines = Vec::new();
     let mut failures = Vec::new();
+    let part = progress::begin("fuzz", Some(targets.len()));
     for target in targets {
         let places = Places::new(workspace, target);
         match fuzz(workspace, target, &places, bounds, options.keep) {
@@ -67,6 +69,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             }
         }
     }
+    drop(part);
     println!("{}", Figures::HEADS);
     lines.iter().for_each(|line| println!("{line}"));
     if !failures.is_empty() {
@@ -83,10 +86,13 @@ fn fuzz(
     keep: bool,
 ) -> Result<Figures> {
     places.make()?;
-    say(&format!("{target}: building (minutes the first time)"));
+    progress::step(&format!("{target}: building (minutes the first time)"));
     let fuzzer = Fuzzer::build(workspace, target)?;
     write_seeds(workspace, target, &places.seeds)?;
-    say(&format!("{target}: fuzzing"));
+    let fuzzing = format!("{target}: fuzzing, {bounds}");
+    say(&fuzzing);
+    // libFuzzer's lines will soon have moved that one away.
+    progress::detail(fuzzing);
     let inputs = [&*places.seeds, &*places.kept];
     let figures = fuzzer.run(&places.found, &inputs, &places.findings, bounds)?;
     if keep {
@@ -101,7 +107,9 @@ fn fuzz(
 fn write_seeds(workspace: &Workspace, target: &str, folder: &Path) -> Result<()> {
     command::run(
         command::cargo(workspace.root())
-            .args(["run", "--quiet", "--package", "edge-filter-tests"])
+            .arg("run")
+            .args(command::quiet())
+            .args(["--package", "edge-filter-tests"])
             .args(["--bin", "fuzz-seeds", "--", target])
             .arg(folder),
     )

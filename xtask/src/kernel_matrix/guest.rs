@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::cpio::Archive;
 use super::kernels::{Kernel, Series};
 use super::modules;
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::setup::debian::{PrivateApt, Suite};
 use crate::workspace::Workspace;
 

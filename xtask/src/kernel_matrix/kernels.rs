@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::say;
+use crate::progress::say;
 use crate::setup::debian::PrivateApt;
 
 /// The first two numbers of a kernel's release.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::say;
+use crate::progress::{self, say};
 use crate::setup::debian::{PrivateApt, Suite};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
@@ -73,6 +73,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build::everything(workspace)?;
     build::next_abi(workspace)?;
     let folder = workspace.target().join("kernel-matrix");
+    let part = progress::begin("guests", None);
     let guest = guest::Guest::prepare(workspace, &folder)?;
     let apt = PrivateApt::new(
         &folder.join("apt"),
@@ -89,16 +90,21 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         ([], false) => SERIES.map(fetch).into(),
         (named, _) => named.iter().copied().map(fetch).collect(),
     };
+    drop(part);
     let boot = |series, kernel: Kernel| {
-        say(&format!("booting {}", kernel.release));
+        progress::step(&format!("booting {}", kernel.release));
         let steps = guest::steps(series, options.filter.as_deref(), options.quick);
         qemu::boot(&kernel, &guest, &steps, &folder, options.kvm)
             .with_context(|| format!("kernel {}", kernel.release))
     };
+    let can_be_had = kernels.iter().filter(|(_, kernel)| kernel.is_ok()).count();
+    let part = progress::begin("kernels", Some(can_be_had));
+    let outcomes = side_by_side(kernels, &boot)?;
+    drop(part);
     let mut counts = BTreeMap::new();
     let mut passed = 0;
     let (mut failed, mut missing) = (0, 0);
-    for (series, outcome, seconds) in side_by_side(kernels, &boot)? {
+    for (series, outcome, seconds) in outcomes {
         println!("{}", line(series, &outcome, seconds));
         match outcome {
             Outcome::Passed(report) => {

@@ -1,18 +1,19 @@
 //! One boot: the machine, what its console said, and whether to believe it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::guest::{Guest, Step};
 use super::kernels::Kernel;
 use crate::command;
+use crate::progress;
 
 /// An emulated processor takes minutes for what a real one does in seconds.
 const LIMIT: Duration = Duration::from_secs(3000);
@@ -50,19 +51,28 @@ pub fn boot(
         .args(["-accel", if is_kvm { "kvm" } else { "tcg" }])
         .args(["-cpu", "max", "-M", "pc", "-m", "1024", "-smp", "1"])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
-        .arg("-no-reboot")
-        .arg("-serial")
-        .arg(format!("file:{}", log.display()))
+        .args(["-no-reboot", "-serial", "stdio"])
         .arg("-kernel")
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(&initial)
         .args(["-append", "console=ttyS0 quiet panic=-1 oops=panic"])
-        .stdin(Stdio::null());
-    let child = machine
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = machine
         .spawn()
         .with_context(|| format!("cannot start `{}`", command::line(&machine)))?;
-    let is_ended = wait(child)?;
+    let stdout = child.stdout.take().context("stdout is piped")?;
+    let followed = follow(stdout, &log, |name| {
+        let number = steps.iter().position(|step| step.name == name);
+        let number = number.map_or(0, |at| at + 1);
+        let release = &kernel.release;
+        progress::detail(format!("{release}: {name} ({number} of {})", steps.len()));
+    });
+    // Only one that is over its limit, or of which nothing can be read, still runs.
+    let _ = child.kill();
+    child.wait().context("the machine is lost")?;
+    let is_ended = followed.with_context(|| format!("cannot follow {}", log.display()))?;
     // Some hundred megabytes a kernel need not stay.
     let _ = fs::remove_file(&initial);
     let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
@@ -78,27 +88,41 @@ pub fn boot(
     Ok(report)
 }
 
-/// Whether it ended before [`LIMIT`], where it is killed.
-fn wait(mut child: Child) -> Result<bool> {
-    let pid = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
-        .context("cannot watch the machine")?;
+/// Writes the console to `log` and tells which step begins. Whether it ended before [`LIMIT`].
+fn follow(mut console: ChildStdout, log: &Path, begins: impl Fn(&str)) -> Result<bool> {
+    let mut log = File::create(log)?;
     let end = Instant::now() + LIMIT;
+    let mut line = Vec::new();
+    let mut buffer = [0; 4096];
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).context("the limit is small")?;
-        match poll(&mut [PollFd::new(&pid, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => {
-                child.kill()?;
-                child.wait()?;
-                return Ok(false);
+        match poll(&mut [PollFd::new(&console, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => bail!("poll: {error}"),
+        }
+        let bytes = match console.read(&mut buffer)? {
+            0 => return Ok(true),
+            length => buffer.get(..length).unwrap_or_default(),
+        };
+        log.write_all(bytes)?;
+        for &byte in bytes {
+            if byte != b'\n' {
+                line.push(byte);
+                continue;
             }
-            Ok(_) => break,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => bail!("cannot watch the machine: {error}"),
+            if let ["@@", "start", name] = words(&String::from_utf8_lossy(&line))[..] {
+                begins(name);
+            }
+            line.clear();
         }
     }
-    child.wait()?;
-    Ok(true)
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 /// What the console says; lines that begin with `@@` are the guest's first process's.
@@ -113,9 +137,8 @@ fn read(console: &str, steps: &[&Step]) -> Report {
     };
     let mut ended = Vec::new();
     let mut is_done = false;
-    for line in console.lines().map(str::trim_end) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
+    for line in console.lines() {
+        match words(line)[..] {
             ["@@", "release", release] => report.release = release.into(),
             ["@@", "done"] => is_done = true,
             ["@@", "end", name, "0", _] => {
@@ -147,4 +170,29 @@ fn read(console: &str, steps: &[&Step]) -> Report {
         report.failures.push("it did not end in good order".into());
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    use super::follow;
+
+    #[test]
+    fn a_console_is_kept_and_tells_each_step_that_begins() {
+        let console = "Linux\n@@ start load\r\ntest a ... ok\n@@ end load 0 1\n@@ start life\n@@";
+        let mut machine = Command::new("printf");
+        machine.args(["%s", console]).stdout(Stdio::piped());
+        let mut machine = machine.spawn().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let begun = RefCell::new(Vec::new());
+        let begins = |name: &str| begun.borrow_mut().push(name.to_owned());
+        assert!(follow(machine.stdout.take().unwrap(), &log, begins).unwrap());
+        machine.wait().unwrap();
+        assert_eq!(begun.into_inner(), ["load", "life"]);
+        assert_eq!(fs::read_to_string(log).unwrap(), console);
+    }
 }

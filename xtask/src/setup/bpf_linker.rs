@@ -4,7 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::workspace::Workspace;
 
 /// It loads rustc's own libLLVM. 0.11 and later need a system LLVM instead.
@@ -22,7 +23,9 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     command::run(
         command::cargo(workspace.root())
             .args(["install", "bpf-linker", "--version", VERSION])
-            .args(["--locked", "--force", "--quiet", "--root"])
+            .args(["--locked", "--force"])
+            .args(command::quiet())
+            .arg("--root")
             .arg(workspace.tools())
             // Its folder is not on PATH and need not be; a build for another target would be.
             .env_remove("CARGO_BUILD_TARGET"),

@@ -4,7 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::workspace::Workspace;
 
 /// What the figures of docs/fuzzing.md were made with.
@@ -22,7 +23,9 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
     command::run(
         command::cargo(workspace.root())
             .args(["install", "cargo-fuzz", "--version", VERSION])
-            .args(["--locked", "--force", "--quiet", "--root"])
+            .args(["--locked", "--force"])
+            .args(command::quiet())
+            .arg("--root")
             .arg(workspace.tools())
             .env_remove("CARGO_BUILD_TARGET"),
     )

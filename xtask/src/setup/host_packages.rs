@@ -4,7 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::setup::Needs;
 
 /// Program, and the Debian package that brings it.

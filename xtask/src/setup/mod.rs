@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 
+use crate::progress;
 use crate::workspace::Workspace;
 
 mod bpf_linker;
@@ -43,6 +44,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 /// Makes sure that what `needs` names is installed.
 pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
+    let _part = progress::begin("setup", None);
     if needs != Needs::Build {
         host_packages::ensure(needs)?;
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::workspace::Workspace;
 
 /// Crate and version. Another version is another package: reviewed, then changed here.
@@ -36,7 +37,9 @@ fn install(workspace: &Workspace, name: &str, version: &str) -> Result<()> {
     command::run(
         command::cargo(workspace.root())
             .args(["install", name, "--version", version])
-            .args(["--locked", "--force", "--quiet", "--root"])
+            .args(["--locked", "--force"])
+            .args(command::quiet())
+            .arg("--root")
             .arg(workspace.tools())
             .env_remove("CARGO_BUILD_TARGET"),
     )

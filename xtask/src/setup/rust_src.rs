@@ -11,7 +11,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{self, say};
+use crate::command;
+use crate::progress::say;
 use crate::setup::debian::{PrivateApt, Suite};
 use crate::workspace::Workspace;
 

@@ -1,5 +1,7 @@
 //! The host as it is: plain data, and the reading of it.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod boot;
 mod devices;
 mod host;

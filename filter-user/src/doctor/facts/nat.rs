@@ -67,11 +67,9 @@ impl Nat {
             let Some(at) = at.filter(|_| is_dnat) else {
                 continue;
             };
-            let is_tcp = words[..at].contains(&"tcp");
-            let ports = words[at + 1..]
-                .iter()
-                .map_while(|word| range(word))
-                .flatten();
+            let (before, after) = words.split_at(at);
+            let is_tcp = before.contains(&"tcp");
+            let ports = after.iter().skip(1).map_while(|word| range(word)).flatten();
             found
                 .published
                 .extend(ports.map(|port| PublishedPort { port, is_tcp, how }));
