@@ -78,7 +78,8 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
         if half == 0 {
             break;
         }
-        let start = i64::from(words[(start + place + half) as usize % words.len()]);
+        let at = start.wrapping_add(place + half);
+        let start = i64::from(words[at as usize % words.len()]);
         place += half & ((start - key - 1) >> 63) as u32;
         half >>= 1;
     }
@@ -87,7 +88,7 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
         // it would be mispredicted half of the time.
         !place & place.wrapping_neg() >> 31
     } else {
-        places + place
+        places.wrapping_add(place)
     };
-    Some(words[(start + class) as usize % words.len()])
+    Some(words[start.wrapping_add(class) as usize % words.len()])
 }

@@ -253,3 +253,17 @@ fn aggregation_is_the_fewest_prefixes() {
         assert_eq!((found.written_v4, found.written_v6), (40, 40));
     }
 }
+
+#[test]
+fn a_damaged_entry_of_any_size_is_read_inside_its_page() {
+    let mut generation = in_order(&policy_of(vec![v4("10.1.0.0/24")], Vec::new()));
+    for damaged in 0..1 << 6 {
+        // The six bits below the leaf's, the kind of a chunk and its size; at the end of a page.
+        generation.fixed.index4[0x0a01] = damaged << 25 | 0x7fff;
+        for address in [0x0a01_0000_u32, 0x0a01_7fff, 0x0a01_ffff] {
+            let tables = HostTables::new(&generation);
+            let class = tables.class(source(IpAddr::V4(address.into())));
+            assert!(class.is_some(), "{damaged:#b}");
+        }
+    }
+}
