@@ -156,10 +156,9 @@ fn it_is_read_on_a_phone_in_the_dark_and_with_the_keyboard_alone() {
         let nodes = tree["nodes"].as_array().into_iter().flatten();
         let of_role = nodes.filter(|node| node["role"]["value"] == role);
         let name = |node: &Value| {
-            node["name"]["value"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
+            // Browsers differ in whether a label's last space is part of the name.
+            let name = node["name"]["value"].as_str().unwrap_or_default();
+            name.trim().to_owned()
         };
         of_role.map(name).collect::<Vec<_>>()
     };
