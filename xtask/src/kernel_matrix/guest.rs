@@ -74,7 +74,7 @@ const STEPS: [Step; 9] = [
     Step {
         name: "events",
         command: "/tests/events --test-threads=1",
-        is_quick: true,
+        is_quick: false,
     },
     Step {
         name: "core",
@@ -86,7 +86,7 @@ const STEPS: [Step; 9] = [
     Step {
         name: "clock",
         command: "/tests/netns --test-threads=1 --ignored clock::",
-        is_quick: true,
+        is_quick: false,
     },
     Step {
         name: "explain",
