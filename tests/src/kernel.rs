@@ -15,7 +15,9 @@ use filter_user::kernel::generations::Placement;
 use filter_user::kernel::netlink;
 use filter_user::kernel::pins::Folder;
 use filter_user::kernel::{Kernel, Options};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
+};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::path::PathBuf;
 use std::thread;
@@ -36,7 +38,25 @@ pub struct Tested {
     /// Where packets come in by.
     index: u32,
     counted: Vec<Counted>,
-    _pins: tempfile::TempDir,
+    _pins: Pins,
+}
+
+/// A BPF file system in a folder of its own; goes with what is pinned there.
+struct Pins(tempfile::TempDir);
+
+impl Pins {
+    fn mount() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        mount("bpf", folder.path(), "bpf", MountFlags::empty(), None)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        // The folder cannot be removed under a mount. On a thread that does not see it, it can.
+        let _ = unmount(self.0.path(), UnmountFlags::DETACH);
+    }
 }
 
 /// The same answer, as if no kernel had given it.
@@ -92,9 +112,8 @@ impl Tested {
             "/",
             MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
         )?;
-        let pins = tempfile::tempdir()?;
-        mount("bpf", pins.path(), "bpf", MountFlags::empty(), None)?;
-        let pin_path = pins.path().join("edge");
+        let pins = Pins::mount()?;
+        let pin_path = pins.0.path().join("edge");
         let options = Options {
             pin_path,
             tracked_sources: 65_536,

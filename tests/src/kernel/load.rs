@@ -50,7 +50,7 @@ impl Tested {
     /// # Errors
     /// The kernel's refusal.
     pub fn another_hand(&mut self) -> Result<Xdp> {
-        let path = self._pins.path().join("hand");
+        let path = self._pins.0.path().join("hand");
         let program = self.kernel.ebpf().program_mut("edge_filter");
         let program: &mut Xdp = program.context("no program")?.try_into()?;
         program.pin(&path)?;
