@@ -137,11 +137,17 @@ fn read(console: &str, steps: &[&Step]) -> Report {
     };
     let mut ended = Vec::new();
     let mut is_done = false;
+    let mut tests_before = 0;
     for line in console.lines() {
         match words(line)[..] {
+            ["@@", "start", _] => tests_before = report.tests,
             ["@@", "release", release] => report.release = release.into(),
             ["@@", "done"] => is_done = true,
             ["@@", "end", name, "0", _] => {
+                let step = steps.iter().find(|step| step.name == name);
+                if step.is_some_and(|step| step.is_of_tests()) && report.tests == tests_before {
+                    report.failures.push(format!("{name} ran no test"));
+                }
                 report.steps.push(name.into());
                 ended.push(name);
             }
@@ -153,7 +159,8 @@ fn read(console: &str, steps: &[&Step]) -> Report {
             ["test", "result:", _, count, "passed;", ..] => {
                 report.tests += count.parse().unwrap_or(0);
             }
-            [program, count, "instructions"] => {
+            // The first stands behind `test … ...`, in the same line.
+            [.., program, count, "instructions"] => {
                 let program = program.trim_end_matches(':');
                 if let Ok(count) = count.parse() {
                     report.instructions.insert(program.into(), count);
@@ -178,7 +185,9 @@ mod tests {
     use std::fs;
     use std::process::{Command, Stdio};
 
-    use super::follow;
+    use super::{follow, read};
+    use crate::kernel_matrix::guest::steps;
+    use crate::kernel_matrix::kernels::Series;
 
     #[test]
     fn a_console_is_kept_and_tells_each_step_that_begins() {
@@ -194,5 +203,24 @@ mod tests {
         machine.wait().unwrap();
         assert_eq!(begun.into_inner(), ["load", "life"]);
         assert_eq!(fs::read_to_string(log).unwrap(), console);
+    }
+
+    #[test]
+    fn a_step_without_tests_fails_and_counts_are_found_behind_a_tests_name() {
+        let load = steps(Series::new(6, 1), Some("load"), true);
+        let console = "@@ release 6.1\n@@ start load\ntest the_verifier ... a: 7 instructions\n\
+                       b: 8 instructions\nok\n";
+        let ended = |count| {
+            let result = format!("test result: ok. {count} passed; 0 failed\n");
+            read(
+                &format!("{console}{result}@@ end load 0 1\n@@ done\n"),
+                &load,
+            )
+        };
+        assert_eq!(ended(0).failures, ["load ran no test"]);
+        let report = ended(1);
+        assert!(report.failures.is_empty(), "{:?}", report.failures);
+        let counts = [("a".into(), 7), ("b".into(), 8)];
+        assert_eq!(report.instructions, counts.into());
     }
 }
