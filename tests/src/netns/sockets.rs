@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Namespace;
 use super::frames::checksum;
-use super::wait::PATIENCE;
+use super::wait::{self, PATIENCE};
 
 /// How often a server looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(20);
@@ -39,9 +39,7 @@ pub struct Echo {
 impl Echo {
     /// A TCP server; a connection ends with the client's end.
     pub fn tcp(namespace: &Namespace, address: (IpAddr, u16)) -> Self {
-        let listener = namespace
-            .run(|| TcpListener::bind(address))
-            .unwrap_or_else(|error| panic!("cannot listen on {address:?}: {error}"));
+        let listener = namespace.run(|| free("listen", || TcpListener::bind(address)));
         listener.set_nonblocking(true).expect("it is a socket");
         Self::start(namespace, move || {
             if let Ok((stream, _)) = listener.accept() {
@@ -54,9 +52,7 @@ impl Echo {
 
     /// A UDP server.
     pub fn udp(namespace: &Namespace, address: (IpAddr, u16)) -> Self {
-        let socket = namespace
-            .run(|| UdpSocket::bind(address))
-            .unwrap_or_else(|error| panic!("cannot bind {address:?}: {error}"));
+        let socket = namespace.run(|| free("bind", || UdpSocket::bind(address)));
         socket.set_read_timeout(Some(LOOK)).expect("not zero");
         let mut datagram = vec![0; LARGEST_DATAGRAM];
         Self::start(namespace, move || {
@@ -90,6 +86,16 @@ impl Drop for Echo {
             let _ = thread.join();
         }
     }
+}
+
+/// A port that a socket had which is closed can be held for a moment yet: by a child that another test
+/// has forked and that has not come to its program, where it loses what it inherited.
+fn free<T>(what: &str, mut ask: impl FnMut() -> io::Result<T>) -> T {
+    wait::until("a port that nobody has", || match ask() {
+        Ok(socket) => Some(socket),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+        Err(error) => panic!("cannot {what}: {error}"),
+    })
 }
 
 fn echo_stream(mut stream: &TcpStream) {
