@@ -1,6 +1,7 @@
 //! What outlives a policy: the words that daemon and packet program share through one mapped
 //! array, all of them read and written as aligned 8-byte words.
 
+use crate::addr::Scope;
 use crate::policy::INTERFACES;
 use crate::sources::Seed;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -125,7 +126,8 @@ pub struct State {
     pub active: u64,
     /// Seconds since boot until which everything passes; 0 for no bypass.
     pub bypass_until_seconds: u64,
-    /// Which look-ups of bans and timed allows are worth making: [`BANS_V4`] and so on.
+    /// Which look-ups of bans and timed allows are worth making: [`BANS_V4`] and so on, each
+    /// [`of_scope`].
     pub exceptions: u64,
     /// First ephemeral port in the low 16 bits, last one in the next.
     pub ephemeral_ports: u64,
@@ -147,6 +149,17 @@ pub const BANS_V6: u64 = 2;
 pub const BANS_V6_64: u64 = 4;
 /// There are timed allows.
 pub const ALLOWS: u64 = 8;
+
+/// One of these for exceptions of a scope: those of single services have flags of their own, so
+/// that a packet pays for the look-ups that can find something.
+#[inline(always)]
+pub const fn of_scope(flag: u64, scope: Scope) -> u64 {
+    const SINGLE: u32 = 4;
+    match scope {
+        Scope::All => flag,
+        Scope::Service(_) | Scope::Any => flag << SINGLE,
+    }
+}
 
 impl State {
     /// Nothing in force, no interface known.

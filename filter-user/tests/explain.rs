@@ -2,7 +2,7 @@
 //! to a verdict. After a change on purpose: `INSTA_UPDATE=always`.
 
 use filter_common::addr::{Scope, SourceKey};
-use filter_common::state::{ALLOWS, BANS_V4, BANS_V6_64};
+use filter_common::state::{ALLOWS, BANS_V4, BANS_V6_64, of_scope};
 use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::{HostFacts, Loaded, load_from};
 use filter_user::explain::{Answerer, Explanation, Facts, Flags, Question, frame};
@@ -122,7 +122,7 @@ fn each_way_to_a_verdict_reads_as_recorded() {
     let mut world = World::new();
     world.ban(SourceKey::v4(0xcb00_7105, Scope::All), BANS_V4, 3600);
     let banned = SourceKey::v6_64(0x2001_0db8_0010_0001, Scope::Service(0));
-    world.ban(banned, BANS_V6_64, 61);
+    world.ban(banned, of_scope(BANS_V6_64, Scope::Service(0)), 61);
     world.host.exceptions |= ALLOWS;
     let expiry = world.host.now_ns + 1;
     let allowed = SourceKey::v4(0xc000_0263, Scope::All);

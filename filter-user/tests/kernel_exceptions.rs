@@ -2,7 +2,7 @@
 //! root; everything happens in the test thread's own mount namespace, which goes with it.
 
 use filter_common::addr::Scope;
-use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
+use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64, of_scope};
 use filter_user::config::policy::{LogFormat, Policy};
 use filter_user::config::{HostFacts, load_from};
 use filter_user::exceptions::{
@@ -264,7 +264,8 @@ fn a_row_for_any_service_stands_beside_allows_with_the_latest_end() {
         longer.duration = Some(2 * HOUR);
         filter.desk().set(&longer, &source).expect("room");
         assert_eq!(any(&filter), of(&filter, "dns"));
-        assert_eq!(filter.pins().state.exceptions(), ALLOWS);
+        let flag = of_scope(ALLOWS, Scope::Any);
+        assert_eq!(filter.pins().state.exceptions(), flag);
         filter
             .desk()
             .lift(Kind::Allow, Some("dns"), &source)
@@ -302,7 +303,8 @@ fn nobody_inherits_the_bans_of_a_service_by_its_number() {
         assert_eq!(filter.expiry(Kind::Ban, "192.0.2.1", number), None);
         let of_s8 = filter.expiry(Kind::Ban, "2001:db8::/64", filter.number("s8"));
         assert!(of_s8.is_some());
-        assert_eq!(filter.pins().state.exceptions(), BANS_V6_64);
+        let flag = of_scope(BANS_V6_64, Scope::Service(0));
+        assert_eq!(filter.pins().state.exceptions(), flag);
         // It returns under another number.
         names[7] = "s7";
         names[9] = "another";

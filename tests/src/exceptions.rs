@@ -1,7 +1,7 @@
 //! Bans and timed allows as keys of their maps.
 
 use filter_common::addr::{Scope, SourceKey};
-use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
+use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64, of_scope};
 use std::net::IpAddr;
 
 /// Address, prefix length (32, 64 or 128), service (`None`: all), expiry in nanoseconds.
@@ -23,21 +23,26 @@ pub fn latest(exceptions: &[Exception], is_allow: bool) -> Vec<(SourceKey, u64)>
 
 /// Which look-ups are worth making.
 pub fn worth(bans: &[Exception], allows: &[Exception]) -> u64 {
-    let of = |(address, length, ..): &Exception| match (address, length) {
-        (IpAddr::V4(_), _) => BANS_V4,
-        (_, 128) => BANS_V6,
-        _ => BANS_V6_64,
+    let ban = |exception: &Exception| {
+        let flag = match (exception.0, exception.1) {
+            (IpAddr::V4(_), _) => BANS_V4,
+            (_, 128) => BANS_V6,
+            _ => BANS_V6_64,
+        };
+        of_scope(flag, scope(exception))
     };
-    let bans = bans.iter().map(of).fold(0, |all, one| all | one);
-    if allows.is_empty() {
-        bans
-    } else {
-        bans | ALLOWS
-    }
+    let allow = |exception: &Exception| of_scope(ALLOWS, scope(exception));
+    let flags = bans.iter().map(ban).chain(allows.iter().map(allow));
+    flags.fold(0, |all, one| all | one)
 }
 
-fn keys((address, length, service, _): &Exception, is_allow: bool) -> Vec<SourceKey> {
-    let scope = service.map_or(Scope::All, Scope::Service);
+fn scope(exception: &Exception) -> Scope {
+    exception.2.map_or(Scope::All, Scope::Service)
+}
+
+fn keys(exception: &Exception, is_allow: bool) -> Vec<SourceKey> {
+    let (address, length, service, _) = exception;
+    let scope = scope(exception);
     let any = (is_allow && service.is_some()).then_some(Scope::Any);
     let key = |scope| match address {
         IpAddr::V4(address) => SourceKey::v4(address.to_bits(), scope),

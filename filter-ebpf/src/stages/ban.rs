@@ -3,7 +3,7 @@
 
 use crate::tables::Tables;
 use filter_common::addr::{Address, Scope, SourceKey};
-use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
+use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64, of_scope};
 
 /// Whether the source is banned from the service, or from all.
 #[inline(always)]
@@ -26,12 +26,13 @@ pub fn is_banned_from<T: Tables>(
     now: impl Fn() -> u64,
 ) -> bool {
     let lasts = |key| tables.ban_expiry(&key).is_some_and(|expiry| expiry > now());
-    let any = tables.exceptions();
+    let exceptions = tables.exceptions();
+    let has = |flag| exceptions & of_scope(flag, scope) != 0;
     match source {
-        Address::V4(address) => any & BANS_V4 != 0 && lasts(SourceKey::v4(address, scope)),
+        Address::V4(address) => has(BANS_V4) && lasts(SourceKey::v4(address, scope)),
         Address::V6 { upper, lower } => {
-            any & BANS_V6 != 0 && lasts(SourceKey::v6(upper, lower, scope))
-                || any & BANS_V6_64 != 0 && lasts(SourceKey::v6_64(upper, scope))
+            has(BANS_V6) && lasts(SourceKey::v6(upper, lower, scope))
+                || has(BANS_V6_64) && lasts(SourceKey::v6_64(upper, scope))
         }
     }
 }
@@ -56,7 +57,7 @@ pub fn is_allowed_by<T: Tables>(
     scope: Scope,
     now: impl Fn() -> u64,
 ) -> bool {
-    if tables.exceptions() & ALLOWS == 0 {
+    if tables.exceptions() & of_scope(ALLOWS, scope) == 0 {
         return false;
     }
     let lasts = |key| {

@@ -7,7 +7,7 @@ use crate::kernel::exceptions::{ExceptionMap, Row};
 use crate::kernel::{KernelError, Pins, clock};
 use filter_common::addr::{Scope, SourceKey};
 use filter_common::policy::SERVICES;
-use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64};
+use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64, of_scope};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
@@ -168,11 +168,15 @@ pub(super) fn settle_any(
 
 /// Which look-ups these rows make worth making.
 pub(super) fn flags_of(kind: Kind, rows: &[Row]) -> u64 {
-    let flag = |(key, _): &Row| match (kind, key.prefix_length()) {
-        (Kind::Allow, _) => ALLOWS,
-        (Kind::Ban, 32) => BANS_V4,
-        (Kind::Ban, 64) => BANS_V6_64,
-        (Kind::Ban, _) => BANS_V6,
+    let flag = |(key, _): &Row| {
+        let flag = match (kind, key.prefix_length()) {
+            (Kind::Allow, _) => ALLOWS,
+            (Kind::Ban, 32) => BANS_V4,
+            (Kind::Ban, 64) => BANS_V6_64,
+            (Kind::Ban, _) => BANS_V6,
+        };
+        // A scope that means nothing is looked up by nobody.
+        key.scope().map_or(0, |scope| of_scope(flag, scope))
     };
     rows.iter().map(flag).fold(0, |all, one| all | one)
 }

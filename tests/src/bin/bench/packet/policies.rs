@@ -111,6 +111,8 @@ pub struct Path {
     kind: Kind,
     port: u16,
     tags: usize,
+    /// Somebody is banned, be it somebody else.
+    is_beside_bans: bool,
 }
 
 impl Path {
@@ -123,6 +125,7 @@ impl Path {
             kind: Kind::Established,
             port: PORT,
             tags: 0,
+            is_beside_bans: matches!(from, From::Banned),
         }
     }
 
@@ -144,9 +147,16 @@ impl Path {
         Self { tags, ..self }
     }
 
+    const fn beside_bans(self) -> Self {
+        Self {
+            is_beside_bans: true,
+            ..self
+        }
+    }
+
     /// Whether the policy has bans while this is measured.
     pub const fn looks_at_bans(&self) -> bool {
-        matches!(self.from, From::Banned)
+        self.is_beside_bans
     }
 
     /// Whether the rate of its source always binds.
@@ -182,7 +192,7 @@ pub const ESTABLISHED4: &str = "IPv4 established, allowed";
 pub const ESTABLISHED6: &str = "IPv6 established, allowed";
 
 /// Every way.
-pub const PATHS: [Path; 17] = [
+pub const PATHS: [Path; 19] = [
     Path::new(ESTABLISHED4, Outcome::ALLOWED, From::Listed, false),
     Path::new(
         "IPv4 not allowed",
@@ -206,6 +216,13 @@ pub const PATHS: [Path; 17] = [
     )
     .opening(),
     Path::new("IPv4 banned", Outcome::BANNED, From::Banned, false),
+    Path::new(
+        "IPv4 established, another source banned",
+        Outcome::ALLOWED,
+        From::Listed,
+        false,
+    )
+    .beside_bans(),
     Path::new(
         "IPv4 unlisted port",
         Outcome::UNLISTED_PASSED,
@@ -250,6 +267,13 @@ pub const PATHS: [Path; 17] = [
     )
     .opening(),
     Path::new("IPv6 banned", Outcome::BANNED, From::Banned, true),
+    Path::new(
+        "IPv6 established, another source banned",
+        Outcome::ALLOWED,
+        From::Listed,
+        true,
+    )
+    .beside_bans(),
     Path::new(
         "IPv6 unlisted port",
         Outcome::UNLISTED_PASSED,
