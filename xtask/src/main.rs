@@ -16,6 +16,7 @@ mod dist;
 mod environment;
 mod fuzz;
 mod kernel_matrix;
+mod machine;
 mod progress;
 mod setup;
 mod sizes;

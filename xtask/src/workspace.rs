@@ -101,6 +101,11 @@ impl Workspace {
         self.root.join("target/tools/nginx")
     }
 
+    /// What reads Kubernetes manifests as an API server does.
+    pub fn kubernetes_validate(&self) -> PathBuf {
+        self.tools.join("kubernetes-validate")
+    }
+
     /// The `edge-filter` binary of the release build.
     pub fn edge_filter(&self) -> PathBuf {
         self.edge_filter_for(None)

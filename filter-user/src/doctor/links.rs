@@ -57,6 +57,11 @@ fn bound_sockets(facts: &Facts, findings: &mut Vec<Finding>) {
     if !asks_for_sockets(facts) {
         return;
     }
+    if let Some(error) = &facts.bound_unknown {
+        let message = format!("which sockets are bound to a device cannot be told: {error}");
+        let fix = "modprobe --all inet_diag tcp_diag udp_diag";
+        findings.push(Finding::warning(Check::BoundSockets, message).fix(fix));
+    }
     let mut by_device: BTreeMap<&str, Vec<&BoundSocket>> = BTreeMap::new();
     for socket in &facts.bound {
         let link = facts.links.iter().find(|link| link.index == socket.device);

@@ -19,6 +19,8 @@ use crate::{build, environment};
 
 mod architecture;
 mod archive;
+mod boot;
+mod container;
 mod emulated;
 mod packages;
 mod sbom;
@@ -32,6 +34,10 @@ pub struct Options {
     /// another architecture, run what needs no kernel under an emulator (as anybody)
     #[arg(long)]
     check: bool,
+    /// Also boot a Debian whose first process is systemd, under qemu, and try the .deb there: the unit
+    /// in its sandbox, boots, crashes, upgrades (as root; some ten minutes)
+    #[arg(long, conflicts_with = "arch")]
+    boot: bool,
     /// For which machines [default: such as this one]
     #[arg(long, value_enum)]
     arch: Option<Architecture>,
@@ -53,12 +59,13 @@ pub struct Dist {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let architecture = options.arch.map_or_else(Architecture::of_host, Ok)?;
     let is_foreign = architecture.is_foreign();
-    if options.check && !is_foreign {
+    if (options.check || options.boot) && !is_foreign {
         environment::check()?;
     }
-    let needs = match is_foreign {
-        true => Needs::Arm64Packages,
-        false => Needs::Packages,
+    let needs = match (is_foreign, options.boot) {
+        (true, _) => Needs::Arm64Packages,
+        (false, true) => Needs::PackagesAndBoot,
+        (false, false) => Needs::Packages,
     };
     setup::ensure(workspace, needs)?;
     build::everything(workspace)?;
@@ -68,6 +75,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let made = make(workspace, &dist)?;
     if options.check {
         check(workspace, &dist, &made)?;
+    }
+    if options.boot {
+        let _part = progress::begin("boot", Some(2 + boot::BOOTS.len()));
+        let [deb, ..] = &made;
+        boot::package(workspace, deb)?;
     }
     for file in &made {
         say(&format!("made {}", file.display()));
@@ -95,11 +107,13 @@ fn check(workspace: &Workspace, dist: &Dist, made: &[PathBuf; 4]) -> Result<()> 
         emulated::package(workspace, dist, deb)?;
         trial::tarball(dist, tarball)?;
     } else {
-        let _part = progress::begin("trial", Some(4));
+        let _part = progress::begin("trial", Some(6));
         let debian = trial::Debian::new()?;
         trial::package(&debian, deb)?;
         trial::package(&debian, rpm)?;
         trial::tarball(dist, tarball)?;
+        container::image(dist, &debian, tarball)?;
+        container::manifests(workspace, dist, tarball)?;
     }
     trial::checksums(dist)
 }

@@ -2,7 +2,7 @@
 //! purged; nothing may be left. Must never touch the host's own packages, interfaces or mounts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -22,16 +22,29 @@ pub struct Debian(TempDir);
 impl Debian {
     /// Bootstraps a small one.
     pub fn new() -> Result<Self> {
+        Self::with(&[])
+    }
+
+    /// The same with these packages beside what every Debian has.
+    pub fn with(packages: &[&str]) -> Result<Self> {
         progress::step("making a small Debian (a minute)");
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-        command::output(
-            Command::new("debootstrap")
-                .args(["--variant=minbase", SUITE])
-                .arg(folder.path().join("root"))
-                .arg(ARCHIVE),
-        )
-        .context("debootstrap made no Debian")?;
+        let mut debootstrap = Command::new("debootstrap");
+        debootstrap.arg("--variant=minbase");
+        if !packages.is_empty() {
+            debootstrap.arg(format!("--include={}", packages.join(",")));
+        }
+        debootstrap
+            .arg(SUITE)
+            .arg(folder.path().join("root"))
+            .arg(ARCHIVE);
+        command::output(&mut debootstrap).context("debootstrap made no Debian")?;
         Ok(Self(folder))
+    }
+
+    /// Its root.
+    pub fn root(&self) -> PathBuf {
+        self.0.path().join("root")
     }
 }
 
@@ -46,26 +59,41 @@ pub fn package(debian: &Debian, package: &Path) -> Result<()> {
             // Ends what it started when it ends itself.
             .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh"])
             .arg(&script)
-            .arg(debian.0.path().join("root"))
+            .arg(debian.root())
             .arg(package),
     )
     .with_context(|| format!("{} does not hold what it promises", package.display()))
 }
 
+/// What a tarball holds, in a place that goes on drop.
+pub struct Unpacked {
+    place: TempDir,
+    name: String,
+}
+
+impl Unpacked {
+    /// Unpacks it.
+    pub fn new(dist: &Dist, tarball: &Path) -> Result<Self> {
+        let place = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let extract = ["-xzf".as_ref(), tarball.as_os_str(), "-C".as_ref()];
+        command::output(Command::new("tar").args(extract).arg(place.path()))?;
+        let machine = dist.architecture.machine();
+        let name = format!("edge-filter-{}-{machine}", dist.version);
+        Ok(Self { place, name })
+    }
+
+    /// The only folder in it.
+    pub fn folder(&self) -> PathBuf {
+        self.place.path().join(&self.name)
+    }
+}
+
 /// Installs the tarball into an empty root, twice, and purges it.
 pub fn tarball(dist: &Dist, tarball: &Path) -> Result<()> {
     progress::step("the tarball");
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let extract = ["-xzf".as_ref(), tarball.as_os_str(), "-C".as_ref()];
-    let mut tar = Command::new("tar");
-    command::output(tar.args(extract).arg(folder.path()))?;
-    let name = format!(
-        "edge-filter-{}-{}",
-        dist.version,
-        dist.architecture.machine()
-    );
-    let script = folder.path().join(name).join("install.sh");
-    let root = folder.path().join("root");
+    let unpacked = Unpacked::new(dist, tarball)?;
+    let script = unpacked.folder().join("install.sh");
+    let root = unpacked.place.path().join("root");
     let install = |arguments: &[&str]| {
         let mut command = Command::new("sh");
         command.arg(&script).args(arguments).env("DESTDIR", &root);

@@ -7,12 +7,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::cpio::Archive;
-use super::kernels::{Kernel, Series};
-use super::modules;
 use crate::command;
+use crate::machine::cpio::Archive;
+use crate::machine::kernels::{Kernel, Series};
+use crate::machine::{busybox, modules};
 use crate::progress::say;
-use crate::setup::debian::{PrivateApt, Suite};
 use crate::workspace::Workspace;
 
 /// The first that must run the filter; one below must refuse, and say why.
@@ -285,18 +284,4 @@ fn found(program: &str) -> Result<PathBuf> {
         .map(|folder| Path::new(folder).join(program))
         .find(|path| path.is_file())
         .with_context(|| format!("this host has no {program}"))
-}
-
-/// Debian's busybox without libraries; downloaded, not installed.
-fn busybox(folder: &Path) -> Result<Vec<u8>> {
-    let place = folder.join("busybox");
-    let program = place.join("bin/busybox");
-    let merged = place.join("usr/bin/busybox");
-    if !program.is_file() && !merged.is_file() {
-        say("downloading busybox");
-        let apt = PrivateApt::new(&folder.join("apt-busybox"), &[Suite::Bookworm])?;
-        apt.unpack("busybox-static", "", &place)?;
-    }
-    let program = if merged.is_file() { merged } else { program };
-    fs::read(&program).with_context(|| format!("no {}", program.display()))
 }

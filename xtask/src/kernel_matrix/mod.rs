@@ -10,21 +10,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::machine::kernels::{Kernel, Series};
 use crate::progress::{self, say};
 use crate::setup::debian::{PrivateApt, Suite};
 use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};
 
-mod cpio;
 mod guest;
-mod kernels;
-mod modules;
-mod qemu;
+mod report;
 mod table;
 
-use kernels::{Kernel, Series};
-use qemu::Report;
+use report::Report;
 
 /// From the one that must be refused to the newest that Debian has packaged.
 const SERIES: [Series; 6] = [
@@ -94,7 +91,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let boot = |series, kernel: Kernel| {
         progress::step(&format!("booting {}", kernel.release));
         let steps = guest::steps(series, options.filter.as_deref(), options.quick);
-        qemu::boot(&kernel, &guest, &steps, &folder, options.kvm)
+        report::boot(&kernel, &guest, &steps, &folder, options.kvm)
             .with_context(|| format!("kernel {}", kernel.release))
     };
     let can_be_had = kernels.iter().filter(|(_, kernel)| kernel.is_ok()).count();

@@ -51,12 +51,17 @@ const BENCH_PROGRAMS: [(&str, &str); 6] = [
 const FUZZING_PROGRAMS: [(&str, &str); 1] = [("c++", "g++")];
 
 /// To make packages and try them.
-const PACKAGE_PROGRAMS: [(&str, &str); 4] = [
+const PACKAGE_PROGRAMS: [(&str, &str); 6] = [
+    ("buildah", "buildah"),
+    ("pip3", "python3-pip"),
     ("debootstrap", "debootstrap"),
     ("rpm", "rpm"),
     ("strip", "binutils"),
     ("gzip", "gzip"),
 ];
+
+/// To make a disk of a folder.
+const BOOT_PROGRAMS: [(&str, &str); 1] = [("mke2fs", "e2fsprogs")];
 
 /// The same for arm64: a compiler that links, the libraries to link with, and an emulator.
 const ARM64_PACKAGE_PROGRAMS: [(&str, &str); 6] = [
@@ -73,19 +78,26 @@ const ARM64_PACKAGE_PROGRAMS: [(&str, &str); 6] = [
 
 /// Installs the missing packages when root and apt are there, else says what to install.
 pub fn ensure(needs: Needs) -> Result<()> {
-    let (namespaces, more): (&[_], &[_]) = match needs {
-        Needs::Build => (&[], &[]),
-        Needs::Fuzzing => (&[], &FUZZING_PROGRAMS),
-        Needs::Namespaces => (&PROGRAMS, &[]),
-        Needs::Tests => (&PROGRAMS, &TEST_PROGRAMS),
-        Needs::KernelMatrix => (&PROGRAMS, &GUEST_PROGRAMS),
-        Needs::Bench => (&PROGRAMS, &BENCH_PROGRAMS),
-        Needs::Packages => (&PROGRAMS, &PACKAGE_PROGRAMS),
-        Needs::Arm64Packages => (&PROGRAMS, &ARM64_PACKAGE_PROGRAMS),
+    let lists: &[&[(&str, &str)]] = match needs {
+        Needs::Build => &[],
+        Needs::Fuzzing => &[&FUZZING_PROGRAMS],
+        Needs::Namespaces => &[&PROGRAMS],
+        Needs::Tests => &[&PROGRAMS, &TEST_PROGRAMS],
+        Needs::KernelMatrix => &[&PROGRAMS, &GUEST_PROGRAMS],
+        Needs::Bench => &[&PROGRAMS, &BENCH_PROGRAMS],
+        Needs::Packages => &[&PROGRAMS, &PACKAGE_PROGRAMS],
+        Needs::PackagesAndBoot => &[
+            &PROGRAMS,
+            &PACKAGE_PROGRAMS,
+            &GUEST_PROGRAMS,
+            &BOOT_PROGRAMS,
+        ],
+        Needs::Arm64Packages => &[&PROGRAMS, &ARM64_PACKAGE_PROGRAMS],
     };
-    let missing: Vec<&str> = namespaces
+    let missing: Vec<&str> = lists
         .iter()
-        .chain(more)
+        .copied()
+        .flatten()
         .filter(|(program, _)| !command::is_on_path(program))
         .map(|(_, package)| *package)
         .collect();

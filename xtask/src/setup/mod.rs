@@ -12,6 +12,7 @@ mod bpf_linker;
 mod cargo_fuzz;
 pub mod debian;
 mod host_packages;
+mod kubernetes_validate;
 mod packagers;
 mod rust_src;
 mod unpacked;
@@ -33,6 +34,8 @@ pub enum Needs {
     Fuzzing,
     /// Also to make packages and try them.
     Packages,
+    /// Also to boot a Debian with them.
+    PackagesAndBoot,
     /// The same for arm64.
     Arm64Packages,
 }
@@ -58,8 +61,14 @@ pub fn ensure(workspace: &Workspace, needs: Needs) -> Result<()> {
     if needs == Needs::Bench {
         unpacked::nginx(workspace)?;
     }
-    if matches!(needs, Needs::Packages | Needs::Arm64Packages) {
+    if matches!(
+        needs,
+        Needs::Packages | Needs::PackagesAndBoot | Needs::Arm64Packages
+    ) {
         packagers::ensure(workspace)?;
+    }
+    if matches!(needs, Needs::Packages | Needs::PackagesAndBoot) {
+        kubernetes_validate::ensure(workspace)?;
     }
     rust_src::ensure(workspace)?;
     bpf_linker::ensure(workspace)

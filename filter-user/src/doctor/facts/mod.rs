@@ -51,6 +51,8 @@ pub struct Facts {
     pub addressed: BTreeSet<u32>,
     /// Sockets that are bound to a device.
     pub bound: Vec<BoundSocket>,
+    /// Why nobody knows which are.
+    pub bound_unknown: Option<String>,
     /// What the host translates.
     pub nat: Nat,
 }
@@ -76,6 +78,8 @@ impl Facts {
         let (policy, config) = configuration(paths, only.is_some());
         let links = netlink::links().await?;
         let addresses = netlink::addresses().await?;
+        let bound = bound_to_devices();
+        let bound_unknown = bound.as_ref().err().map(ToString::to_string);
         let mut facts = Self {
             kernel: Kernel::read(),
             host: Host::read(&locations, policy.as_ref()),
@@ -84,7 +88,8 @@ impl Facts {
             config,
             links,
             addressed: addresses.into_iter().map(|(_, index)| index).collect(),
-            bound: bound_to_devices()?,
+            bound: bound.unwrap_or_default(),
+            bound_unknown,
             nat: Nat::read(),
             ..Self::default()
         };

@@ -38,6 +38,14 @@ fn sockets_that_cannot_be_told_are_named_under_drop_only() {
         "[\"123/udp\"]",
     );
     assert_eq!(found("pass", bound), []);
+    let unknown = |f: &mut Facts| f.bound_unknown = Some("no sock_diag".into());
+    one(
+        &found("drop", unknown),
+        Severity::Warning,
+        Check::BoundSockets,
+        "modprobe --all inet_diag",
+    );
+    assert_eq!(found("pass", unknown), []);
     let in_vrf = |f: &mut Facts| {
         f.links.push(link(8, "red", "vrf"));
         f.devices[0].link.master = Some(8);

@@ -1,18 +1,15 @@
-//! One boot: the machine, what its console said, and whether to believe it.
+//! One boot: what its console said, and whether to believe it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use anyhow::{Context, Result};
 
 use super::guest::{Guest, Step};
-use super::kernels::Kernel;
-use crate::command;
+use crate::machine::Machine;
+use crate::machine::kernels::Kernel;
 use crate::progress;
 
 /// An emulated processor takes minutes for what a real one does in seconds.
@@ -42,39 +39,24 @@ pub fn boot(
     folder: &Path,
     is_kvm: bool,
 ) -> Result<Report> {
-    let initial = folder.join(format!("{}.cpio", kernel.release));
-    fs::write(&initial, guest.with(kernel, steps)?)
-        .with_context(|| format!("cannot write {}", initial.display()))?;
     let log = folder.join(format!("{}.log", kernel.release));
-    let mut machine = Command::new("qemu-system-x86_64");
-    machine
-        .args(["-accel", if is_kvm { "kvm" } else { "tcg" }])
-        .args(["-cpu", "max", "-M", "pc", "-m", "1024", "-smp", "1"])
-        .args(["-nodefaults", "-no-user-config", "-display", "none"])
-        .args(["-no-reboot", "-serial", "stdio"])
-        .arg("-kernel")
-        .arg(&kernel.image)
-        .arg("-initrd")
-        .arg(&initial)
-        .args(["-append", "console=ttyS0 quiet panic=-1 oops=panic"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    let mut child = machine
-        .spawn()
-        .with_context(|| format!("cannot start `{}`", command::line(&machine)))?;
-    let stdout = child.stdout.take().context("stdout is piped")?;
-    let followed = follow(stdout, &log, |name| {
-        let number = steps.iter().position(|step| step.name == name);
-        let number = number.map_or(0, |at| at + 1);
-        let release = &kernel.release;
-        progress::detail(format!("{release}: {name} ({number} of {})", steps.len()));
-    });
-    // Only one that is over its limit, or of which nothing can be read, still runs.
-    let _ = child.kill();
-    child.wait().context("the machine is lost")?;
-    let is_ended = followed.with_context(|| format!("cannot follow {}", log.display()))?;
-    // Some hundred megabytes a kernel need not stay.
-    let _ = fs::remove_file(&initial);
+    let machine = Machine {
+        kernel,
+        initial: guest.with(kernel, steps)?,
+        append: String::new(),
+        devices: Vec::new(),
+        log: log.clone(),
+        limit: LIMIT,
+        is_kvm,
+    };
+    let is_ended = machine.run(|line| {
+        if let ["@@", "start", name] = words(line)[..] {
+            let number = steps.iter().position(|step| step.name == name);
+            let number = number.map_or(0, |at| at + 1);
+            let release = &kernel.release;
+            progress::detail(format!("{release}: {name} ({number} of {})", steps.len()));
+        }
+    })?;
     let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
     let mut report = read(&String::from_utf8_lossy(&console), steps);
     report.log = log;
@@ -86,39 +68,6 @@ pub fn boot(
         report.failures.push(limit);
     }
     Ok(report)
-}
-
-/// Writes the console to `log` and tells which step begins. Whether it ended before [`LIMIT`].
-fn follow(mut console: ChildStdout, log: &Path, begins: impl Fn(&str)) -> Result<bool> {
-    let mut log = File::create(log)?;
-    let end = Instant::now() + LIMIT;
-    let mut line = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).context("the limit is small")?;
-        match poll(&mut [PollFd::new(&console, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => bail!("poll: {error}"),
-        }
-        let bytes = match console.read(&mut buffer)? {
-            0 => return Ok(true),
-            length => buffer.get(..length).unwrap_or_default(),
-        };
-        log.write_all(bytes)?;
-        for &byte in bytes {
-            if byte != b'\n' {
-                line.push(byte);
-                continue;
-            }
-            if let ["@@", "start", name] = words(&String::from_utf8_lossy(&line))[..] {
-                begins(name);
-            }
-            line.clear();
-        }
-    }
 }
 
 fn words(line: &str) -> Vec<&str> {
@@ -181,29 +130,9 @@ fn read(console: &str, steps: &[&Step]) -> Report {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::fs;
-    use std::process::{Command, Stdio};
-
-    use super::{follow, read};
+    use super::read;
     use crate::kernel_matrix::guest::steps;
-    use crate::kernel_matrix::kernels::Series;
-
-    #[test]
-    fn a_console_is_kept_and_tells_each_step_that_begins() {
-        let console = "Linux\n@@ start load\r\ntest a ... ok\n@@ end load 0 1\n@@ start life\n@@";
-        let mut machine = Command::new("printf");
-        machine.args(["%s", console]).stdout(Stdio::piped());
-        let mut machine = machine.spawn().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let begun = RefCell::new(Vec::new());
-        let begins = |name: &str| begun.borrow_mut().push(name.to_owned());
-        assert!(follow(machine.stdout.take().unwrap(), &log, begins).unwrap());
-        machine.wait().unwrap();
-        assert_eq!(begun.into_inner(), ["load", "life"]);
-        assert_eq!(fs::read_to_string(log).unwrap(), console);
-    }
+    use crate::machine::kernels::Series;
 
     #[test]
     fn a_step_without_tests_fails_and_counts_are_found_behind_a_tests_name() {
