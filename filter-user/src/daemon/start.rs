@@ -195,19 +195,23 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
 impl Daemon {
     /// Reads events from now on. Without them the filter does its work too.
     fn start_events(&self) -> Arc<Journal> {
-        let journal = Arc::new(Journal::default());
         let folder = &self.kernel.folder;
         let limits = Limits::new(self.settings.events_per_second);
         let opened = set_limits(folder, limits)
             .and_then(|()| Ok((Ring::open(folder)?, Budgets::open(folder)?)));
         match opened {
             Ok((ring, budgets)) => {
-                let (shared, journal) = (Arc::clone(&self.shared), Arc::clone(&journal));
-                tokio::spawn(collect(ring, budgets, shared, journal));
+                let budgets = Arc::new(budgets);
+                let journal = Arc::new(Journal::of(Arc::clone(&budgets)));
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(collect(ring, budgets, shared, Arc::clone(&journal)));
+                journal
             }
-            Err(error) => tracing::error!("NO EVENTS: {:#}", anyhow!(error)),
+            Err(error) => {
+                tracing::error!("NO EVENTS: {:#}", anyhow!(error));
+                Arc::new(Journal::default())
+            }
         }
-        journal
     }
 
     async fn first(

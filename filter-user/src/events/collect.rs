@@ -2,7 +2,7 @@
 
 use super::decode::{Clocks, decode};
 use super::journal::Journal;
-use super::line::{Cause, Line, Loss, Record, Totals};
+use super::line::{Cause, Line, Loss, Record};
 use crate::daemon::Shared;
 use crate::kernel::clock::monotonic_ns;
 use crate::kernel::events::{Budgets, Ring, Sent};
@@ -16,8 +16,13 @@ const BATCH: usize = 64;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Reads the ring for ever: into the log, the journal, and to followers.
-pub async fn collect(mut ring: Ring, budgets: Budgets, shared: Arc<Shared>, journal: Arc<Journal>) {
-    let mut losses = Losses::new(budgets, &journal);
+pub async fn collect(
+    mut ring: Ring,
+    budgets: Arc<Budgets>,
+    shared: Arc<Shared>,
+    journal: Arc<Journal>,
+) {
+    let mut losses = Losses::new(budgets);
     let mut records = Vec::new();
     loop {
         let look = losses.look;
@@ -61,16 +66,15 @@ async fn until(look: Option<Instant>) {
 
 /// What was lost, told as it grows.
 struct Losses {
-    budgets: Budgets,
+    budgets: Arc<Budgets>,
     told: Sent,
     /// When to look next; `None` while nothing happens.
     look: Option<Instant>,
 }
 
 impl Losses {
-    fn new(budgets: Budgets, journal: &Journal) -> Self {
+    fn new(budgets: Arc<Budgets>) -> Self {
         let told = budgets.read().unwrap_or_default();
-        journal.set_totals(totals(&told));
         Self {
             budgets,
             told,
@@ -87,7 +91,6 @@ impl Losses {
                 return;
             }
         };
-        journal.set_totals(totals(&now));
         let lost = now.all_lost().saturating_sub(self.told.all_lost());
         if lost > 0 {
             let loss = Loss {
@@ -101,13 +104,6 @@ impl Losses {
             self.look = Some(Instant::now() + LOOK);
         }
         self.told = now;
-    }
-}
-
-fn totals(sent: &Sent) -> Totals {
-    Totals {
-        events: sent.sent,
-        lost: sent.all_lost(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The newest lines, kept for who asks later and handed to who follows. Each is encoded once.
 
 use super::line::{Line, Totals};
+use crate::kernel::events::Budgets;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
@@ -18,6 +19,8 @@ pub(crate) type Encoded = Arc<str>;
 /// What was said lately, and to whom it is said.
 pub struct Journal {
     kept: Mutex<Kept>,
+    /// What the packet program counts; `None` where there are no events.
+    budgets: Option<Arc<Budgets>>,
     live: broadcast::Sender<Encoded>,
     places: Arc<Semaphore>,
 }
@@ -27,7 +30,6 @@ struct Kept {
     lines: VecDeque<Encoded>,
     /// Lines so far, those that are kept no longer included.
     published: u64,
-    totals: Totals,
 }
 
 /// One who follows: what comes from now on, and the place that is taken meanwhile.
@@ -40,6 +42,7 @@ impl Default for Journal {
     fn default() -> Self {
         Self {
             kept: Mutex::default(),
+            budgets: None,
             live: broadcast::Sender::new(BACKLOG),
             places: Arc::new(Semaphore::new(FOLLOWERS)),
         }
@@ -47,6 +50,14 @@ impl Default for Journal {
 }
 
 impl Journal {
+    /// With the totals of these budgets.
+    pub fn of(budgets: Arc<Budgets>) -> Self {
+        Self {
+            budgets: Some(budgets),
+            ..Self::default()
+        }
+    }
+
     /// Keeps a line and hands it out. Waits for nobody.
     pub fn publish(&self, line: &Line) {
         let Some(line) = encode(line) else {
@@ -63,14 +74,17 @@ impl Journal {
         let _ = self.live.send(line);
     }
 
-    /// Notes what the packet program has counted.
-    pub fn set_totals(&self, totals: Totals) {
-        self.kept().totals = totals;
-    }
-
-    /// What the packet program had counted when it was last asked.
-    pub fn totals(&self) -> Totals {
-        self.kept().totals
+    /// What the packet program has counted by now; `None` if nobody can tell: why, the reader of the
+    /// ring says.
+    pub fn totals(&self) -> Option<Totals> {
+        let Some(budgets) = &self.budgets else {
+            return Some(Totals::default());
+        };
+        let sent = budgets.read().ok()?;
+        Some(Totals {
+            events: sent.sent,
+            lost: sent.all_lost(),
+        })
     }
 
     /// What is kept, in one piece.

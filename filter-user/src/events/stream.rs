@@ -33,7 +33,8 @@ where
     I: AsyncRead + Unpin,
     O: AsyncWrite + Unpin,
 {
-    let totals = encode(&Line::Totals(journal.totals())).unwrap_or_default();
+    let totals = journal.totals().map(Line::Totals);
+    let totals = totals.as_ref().and_then(encode).unwrap_or_default();
     if !follow {
         let text = journal.recent() + &totals;
         return write(output, &text, PATIENCE).await;

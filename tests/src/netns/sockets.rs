@@ -39,7 +39,7 @@ pub struct Echo {
 impl Echo {
     /// A TCP server; a connection ends with the client's end.
     pub fn tcp(namespace: &Namespace, address: (IpAddr, u16)) -> Self {
-        let listener = namespace.run(|| free("listen", || TcpListener::bind(address)));
+        let listener = namespace.run(|| when_free("listen", || TcpListener::bind(address)));
         listener.set_nonblocking(true).expect("it is a socket");
         Self::start(namespace, move || {
             if let Ok((stream, _)) = listener.accept() {
@@ -52,7 +52,7 @@ impl Echo {
 
     /// A UDP server.
     pub fn udp(namespace: &Namespace, address: (IpAddr, u16)) -> Self {
-        let socket = namespace.run(|| free("bind", || UdpSocket::bind(address)));
+        let socket = namespace.run(|| when_free("bind", || UdpSocket::bind(address)));
         socket.set_read_timeout(Some(LOOK)).expect("not zero");
         let mut datagram = vec![0; LARGEST_DATAGRAM];
         Self::start(namespace, move || {
@@ -90,7 +90,7 @@ impl Drop for Echo {
 
 /// A port that a socket had which is closed can be held for a moment yet: by a child that another test
 /// has forked and that has not come to its program, where it loses what it inherited.
-fn free<T>(what: &str, mut ask: impl FnMut() -> io::Result<T>) -> T {
+fn when_free<T>(what: &str, mut ask: impl FnMut() -> io::Result<T>) -> T {
     wait::until("a port that nobody has", || match ask() {
         Ok(socket) => Some(socket),
         Err(error) if error.kind() == ErrorKind::AddrInUse => None,

@@ -91,7 +91,10 @@ fn what_is_dropped_is_told_with_everything_that_is_known() {
     assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
     assert!(event["packet_length"].as_u64() >= Some(54), "{event}");
 
-    let text = host.ask(&["events"]);
+    let told = host.command(&["events"]);
+    let totals = String::from_utf8_lossy(&told.stderr);
+    assert_eq!(totals, "1 events and 0 lost since the filter was loaded\n");
+    let text = String::from_utf8_lossy(&told.stdout);
     let wanted = " s0 drop not_allowed api 10.77.0.11:40000 > ";
     assert!(text.contains(wanted), "{text}");
     assert_eq!(events(&host, &["--source", "10.77.0.0/28"]).len(), 1);

@@ -2,7 +2,7 @@
 
 use super::{found, link, one};
 use crate::doctor::facts::{Facts, Nat, PublishedPort, proxy};
-use crate::doctor::{Check, Severity};
+use crate::doctor::{Check, Finding, Severity};
 use crate::kernel::netlink::Link;
 use crate::kernel::sockets::BoundSocket;
 
@@ -25,26 +25,15 @@ fn sockets_that_cannot_be_told_are_named_under_drop_only() {
             is_tcp: false,
         });
     };
-    one(
-        &found("drop", bound),
-        Severity::Warning,
-        Check::BoundSockets,
-        "[\"123/udp\"]",
-    );
-    one(
-        &found("monitor", bound),
-        Severity::Warning,
-        Check::BoundSockets,
-        "[\"123/udp\"]",
-    );
-    assert_eq!(found("pass", bound), []);
     let unknown = |f: &mut Facts| f.bound_unknown = Some("no sock_diag".into());
-    one(
-        &found("drop", unknown),
-        Severity::Warning,
-        Check::BoundSockets,
-        "modprobe --all inet_diag",
-    );
+    for ports in ["drop", "monitor"] {
+        let warned = |facts: &[Finding], fix| {
+            one(facts, Severity::Warning, Check::BoundSockets, fix);
+        };
+        warned(&found(ports, bound), "[\"123/udp\"]");
+        warned(&found(ports, unknown), "modprobe --all inet_diag");
+    }
+    assert_eq!(found("pass", bound), []);
     assert_eq!(found("pass", unknown), []);
     let in_vrf = |f: &mut Facts| {
         f.links.push(link(8, "red", "vrf"));
