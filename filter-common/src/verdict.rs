@@ -190,6 +190,10 @@ impl Outcome {
     /// A bit for each outcome that is an event: what drops, and what would.
     const REPORTED: u32 = Self::DROPS | Self::DROPS << 1;
 
+    /// A bit for each outcome that a packet can have before its IP length has been read: of what
+    /// is not IP, malformed, not of this policy, or met a fault; spared or not.
+    const BEFORE_LENGTH: u32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13 | 1 << 14;
+
     /// The outcome of that number, if there is one.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
@@ -213,6 +217,12 @@ impl Outcome {
     #[inline(always)]
     pub const fn is_reported(self) -> bool {
         Self::REPORTED >> (self.0 & 31) & 1 != 0
+    }
+
+    /// Whether it may be the outcome of a packet whose IP length nobody has read.
+    #[inline(always)]
+    pub const fn may_precede_length(self) -> bool {
+        Self::BEFORE_LENGTH >> (self.0 & 31) & 1 != 0
     }
 
     /// The same, spared: what would be dropped passes, and is counted as that.

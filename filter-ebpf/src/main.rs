@@ -20,17 +20,19 @@ use aya_ebpf::programs::XdpContext;
 use filter_common::answer::{Words, word};
 use filter_common::verdict::{Decision, Outcome};
 use filter_ebpf::ask::answer;
-use filter_ebpf::{Packet as _, decide};
+use filter_ebpf::decide;
 use kernel::{Frame, KernelTables, Shared, clock, ending, question, record};
 
 /// For kernels from 5.18 on: also frames in several buffers, as jumbo MTUs need.
 #[xdp(frags)]
+#[inline(always)]
 pub fn edge_filter(ctx: XdpContext) -> u32 {
     run(&ctx, Frame::in_buffers(&ctx))
 }
 
 /// For older kernels.
 #[xdp]
+#[inline(always)]
 pub fn edge_filter_linear(ctx: XdpContext) -> u32 {
     run(&ctx, Frame::linear(&ctx))
 }
@@ -38,6 +40,7 @@ pub fn edge_filter_linear(ctx: XdpContext) -> u32 {
 /// Never attached: `explain` asks it by test run. It judges as the others do, counts nothing,
 /// books nothing, and leaves its answer in front of the frame.
 #[xdp]
+#[inline(always)]
 pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
     let Some((words, frame)) = question::open(&ctx) else {
         return XDP_ABORTED;
@@ -49,9 +52,14 @@ pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn run(ctx: &XdpContext, frame: Frame) -> u32 {
     let (decision, interface) = judge(ctx, &frame);
-    record::count(decision, interface, frame.len());
+    let length = if decision.outcome.may_precede_length() {
+        frame.whole_length()
+    } else {
+        frame.length()
+    };
+    record::count(decision, interface, length);
     if decision.is_reported() {
-        ending::end(ctx, decision, interface, frame.len())
+        ending::end(ctx, decision, interface, length)
     } else {
         XDP_PASS
     }

@@ -2,13 +2,8 @@
 
 /// A frame.
 pub trait Packet {
-    /// Bytes of the whole frame, from the Ethernet header on.
-    fn len(&self) -> u64;
-
-    /// Whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+    /// Whether the frame, from the Ethernet header on, has bytes up to `end`.
+    fn reaches(&self, end: usize) -> bool;
 
     /// `N` bytes at `at`, or `None` past the end. The check and the read are one step, so that
     /// the verifier sees the bound on the very pointer that is dereferenced. Load a whole
@@ -23,8 +18,9 @@ pub trait Packet {
 }
 
 impl Packet for [u8] {
-    fn len(&self) -> u64 {
-        self.len() as u64
+    #[inline(always)]
+    fn reaches(&self, end: usize) -> bool {
+        end <= self.len()
     }
 
     #[inline(always)]

@@ -1,7 +1,10 @@
 //! A frame where the driver left it.
 
+use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
+use core::cell::Cell;
+use core::ptr;
 use filter_ebpf::Packet;
 
 /// A frame. Headers are read from the first buffer only: one that reaches beyond it is cut
@@ -9,19 +12,20 @@ use filter_ebpf::Packet;
 pub struct Frame {
     start: usize,
     end: usize,
-    length: u64,
+    /// Bytes that are known of: at first those of the first buffer.
+    length: Cell<u64>,
+    /// Where there may be more buffers; else null.
+    context: *mut xdp_md,
 }
 
 impl Frame {
-    /// A frame that may go on in more buffers.
+    /// A frame that may go on in more buffers. How long it is then only a call of the kernel
+    /// tells, and a call costs: it is asked where the first buffer does not hold the packet.
     #[inline(always)]
     pub fn in_buffers(ctx: &XdpContext) -> Self {
-        // SAFETY: the context is the program's own argument.
-        let length = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
         Self {
-            start: ctx.data(),
-            end: ctx.data_end(),
-            length,
+            context: ctx.ctx,
+            ..Self::linear(ctx)
         }
     }
 
@@ -31,7 +35,8 @@ impl Frame {
         Self {
             start: ctx.data(),
             end: ctx.data_end(),
-            length,
+            length: Cell::new(length),
+            context: ptr::null_mut(),
         }
     }
 
@@ -51,7 +56,8 @@ impl Frame {
         Self {
             start,
             end,
-            length: u64::from(last) - u64::from(first),
+            length: Cell::new(u64::from(last) - u64::from(first)),
+            context: ptr::null_mut(),
         }
     }
 
@@ -61,16 +67,34 @@ impl Frame {
         let whole = Self::linear(ctx);
         Self {
             start: whole.start + size,
-            end: whole.end,
-            length: whole.length - size as u64,
+            length: Cell::new(whole.length.get() - size as u64),
+            ..whole
         }
+    }
+
+    /// Bytes of the frame. Of one whose IP packet ends in the first buffer, what a driver put
+    /// behind it into others does not count.
+    #[inline(always)]
+    pub fn length(&self) -> u64 {
+        self.length.get()
+    }
+
+    /// Bytes in all buffers.
+    #[inline(always)]
+    pub fn whole_length(&self) -> u64 {
+        if !self.context.is_null() {
+            // SAFETY: the context is the program's own argument.
+            self.length
+                .set(unsafe { bpf_xdp_get_buff_len(self.context) });
+        }
+        self.length.get()
     }
 }
 
 impl Packet for Frame {
     #[inline(always)]
-    fn len(&self) -> u64 {
-        self.length
+    fn reaches(&self, end: usize) -> bool {
+        end as u64 <= self.length() || end as u64 <= self.whole_length()
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
     let length = usize::from(header[0] & 15) * 4;
     let total = usize::from(header.u16_at::<2>());
     let end = at + total;
-    if header[0] >> 4 != 4 || length < HEADER || total < length || end as u64 > packet.len() {
+    if header[0] >> 4 != 4 || length < HEADER || total < length || !packet.reaches(end) {
         return Err(Parsed::Malformed);
     }
     // Flags: reserved, don't fragment, more fragments; then the offset in units of 8 bytes.

@@ -32,7 +32,7 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
     let payload = usize::from(header.u16_at::<4>());
     let end = at + HEADER + payload;
     let is_jumbogram = payload == 0 && header[6] != next::NONE;
-    if header[0] >> 4 != 6 || is_jumbogram || end as u64 > packet.len() {
+    if header[0] >> 4 != 6 || is_jumbogram || !packet.reaches(end) {
         return Err(Parsed::Malformed);
     }
     let datagram = Datagram {

@@ -123,6 +123,11 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// Bytes that it had, from the Ethernet header on.
+    pub const fn wire_bytes(&self) -> u64 {
+        self.wire_bytes
+    }
+
     fn whole(body: &'a [u8], wire_bytes: u32) -> Self {
         Self {
             head: [0; ETHERNET],
@@ -158,8 +163,9 @@ impl<'a> Frame<'a> {
 }
 
 impl Packet for Frame<'_> {
-    fn len(&self) -> u64 {
-        self.wire_bytes
+    #[inline(always)]
+    fn reaches(&self, end: usize) -> bool {
+        end as u64 <= self.wire_bytes
     }
 
     #[inline(always)]

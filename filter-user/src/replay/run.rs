@@ -89,7 +89,7 @@ impl Replay {
             add(&mut self.seen.short, captured.wire_bytes.into());
             return;
         };
-        let bytes = filter_ebpf::Packet::len(&frame);
+        let bytes = frame.wire_bytes();
         add(&mut self.seen.captured, bytes);
         if self.to.is_empty() {
             if direction == Direction::Out {

@@ -31,8 +31,9 @@ const MODULES: [&str; 9] = [
 ];
 
 /// Test programs by the name of their target.
-const TESTS: [&str; 8] = [
+const TESTS: [&str; 9] = [
     "agreement",
+    "buffers",
     "events",
     "explain",
     "fixtures",
@@ -61,7 +62,7 @@ impl Step {
 }
 
 /// What must hold on a kernel. Names are parts of the tests' names.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "load",
         command: "/tests/agreement --test-threads=1 --nocapture the_verifier",
@@ -70,6 +71,11 @@ const STEPS: [Step; 9] = [
     Step {
         name: "fixtures",
         command: "/tests/fixtures --test-threads=1",
+        is_quick: true,
+    },
+    Step {
+        name: "buffers",
+        command: "/tests/buffers --test-threads=1",
         is_quick: true,
     },
     Step {
