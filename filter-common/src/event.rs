@@ -137,6 +137,8 @@ pub struct Budget {
     pub sent: u64,
     /// Events that were not, for want of budget or of room in the ring, by reason.
     pub lost: [u64; REASON_PLACES],
+    /// The tick in which an event of each reason was last found to be over the budget.
+    spent_in: [u64; REASON_PLACES],
 }
 
 impl Budget {
@@ -147,6 +149,20 @@ impl Budget {
         let window = (now_ns >> WINDOW_SHIFT) as u32;
         self.shares[reason % REASON_PLACES].take(limits.share, window)
             || self.pool.take(limits.pool, window)
+    }
+
+    /// Whether there was no budget left for this reason earlier in this tick, a number that is
+    /// never 0. The coarse clock moves once a tick, so there is none now; and to ask this costs
+    /// less than to ask the clock.
+    #[inline(always)]
+    pub fn is_spent(&self, reason: usize, tick: u64) -> bool {
+        self.spent_in[reason % REASON_PLACES] == tick
+    }
+
+    /// There is no budget for this reason in this tick.
+    #[inline(always)]
+    pub fn set_spent(&mut self, reason: usize, tick: u64) {
+        self.spent_in[reason % REASON_PLACES] = tick;
     }
 
     /// Counts an event that was sent.
@@ -223,6 +239,19 @@ mod tests {
         for now in [0, SECOND_NS, u64::MAX, 0, 7 * SECOND_NS] {
             assert_eq!(sent(&mut budget, Reason::Banned, limits, now, 50), all);
             assert_eq!(sent(&mut budget, Reason::Banned, limits, now, 50), 0);
+        }
+    }
+
+    #[test]
+    fn what_has_no_budget_left_is_known_for_its_reason_and_tick_alone() {
+        let mut budget = Budget::default();
+        let (denied, banned) = (Reason::Denied as usize, Reason::Banned as usize);
+        assert!(!budget.is_spent(denied, 1) && !budget.is_spent(denied, u64::MAX));
+        budget.set_spent(denied, 7);
+        budget.set_spent(banned, 8);
+        for tick in 1..10 {
+            assert_eq!(budget.is_spent(denied, tick), tick == 7);
+            assert_eq!(budget.is_spent(banned, tick), tick == 8);
         }
     }
 

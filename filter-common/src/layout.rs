@@ -11,7 +11,7 @@ use crate::state::State;
 use crate::verdict::Reason;
 use core::mem::{align_of, offset_of, size_of};
 
-const _: () = assert!(crate::version::ABI_VERSION == 1 || cfg!(feature = "next-abi"));
+const _: () = assert!(crate::version::ABI_VERSION == 2 || cfg!(feature = "next-abi"));
 const _: () = assert!(size_of::<Page>() == 1 << 18);
 const _: () = assert!(size_of::<Group>() == 4096);
 const _: () = assert!(size_of::<Rate>() == 16);
@@ -31,7 +31,7 @@ const _: () = assert!(offset_of!(Event, packet_length) == 40);
 const _: () = assert!(offset_of!(Event, vlans) == 56);
 const _: () = assert!(offset_of!(Event, outcome) == 60);
 const _: () = assert!(offset_of!(Event, padding) == 67);
-const _: () = assert!(size_of::<Budget>() == 272 && align_of::<Budget>() == 8);
+const _: () = assert!(size_of::<Budget>() == 400 && align_of::<Budget>() == 8);
 const _: () = assert!(Reason::ALL.len() <= REASON_PLACES);
 const _: () = assert!(offset_of!(Fixed, udp) == 128 << 10);
 const _: () = assert!(offset_of!(Fixed, index4) == 256 << 10);

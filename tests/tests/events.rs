@@ -7,6 +7,7 @@ use filter_common::event::{Event, Limits};
 use filter_common::verdict::{Outcome, Reason};
 use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::{HostFacts, load_from};
+use filter_user::kernel::events::set_limits;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -272,4 +273,28 @@ fn a_budget_of_zero_sends_nothing() {
     tested.run(&frame).expect("runs");
     assert_eq!(tap.read().expect("read"), []);
     assert_eq!(tap.counted().expect("read").all_lost(), 1);
+}
+
+#[test]
+fn a_budget_that_was_spent_is_asked_for_again_with_the_next_tick() {
+    let (mut tested, mut tap) = start(0);
+    let frame = packet("203.0.113.7", 6, &tcp(443, flags::SYN));
+    let other = packet("198.51.100.66", 6, &tcp(443, flags::SYN));
+    for _ in 0..3 {
+        tested.run(&frame).expect("runs");
+    }
+    assert_eq!(tap.read().expect("read"), []);
+    // What the operator grants later in the same second.
+    set_limits(tested.folder(), Limits::new(1000)).expect("set");
+    tested.run(&other).expect("runs");
+    assert_eq!(
+        tap.read().expect("read").len(),
+        1,
+        "of another reason: at once"
+    );
+    tested.set_clock(START_NS + 1_000_000).expect("set");
+    tested.run(&frame).expect("runs");
+    assert_eq!(tap.read().expect("read").len(), 1, "a tick later");
+    let counted = tap.counted().expect("read");
+    assert_eq!((counted.sent, counted.all_lost()), (2, 3));
 }

@@ -2,7 +2,9 @@
 
 #[cfg(not(feature = "test-clock"))]
 mod source {
-    use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns};
+    use aya_ebpf::helpers::generated::{
+        bpf_jiffies64, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns,
+    };
 
     /// Nanoseconds of the monotonic clock, as of the last tick: 2 ns where the exact one costs
     /// 22. In it suspend does not count.
@@ -10,6 +12,14 @@ mod source {
     pub fn coarse_ns() -> u64 {
         // SAFETY: takes nothing, returns a number.
         unsafe { bpf_ktime_get_coarse_ns() }
+    }
+
+    /// The number of the tick: the kernel's jiffies, which count from far above 0. The verifier
+    /// puts one load in the place of this call.
+    #[inline(always)]
+    pub fn tick() -> u64 {
+        // SAFETY: takes nothing, returns a number.
+        unsafe { bpf_jiffies64() }
     }
 
     /// Seconds since boot, suspend included. Exact, and asked only while a deadline is set.
@@ -35,6 +45,12 @@ mod source {
         }
     }
 
+    /// One for each time that a test sets.
+    #[inline(always)]
+    pub fn tick() -> u64 {
+        coarse_ns() + 1
+    }
+
     /// The same, in seconds.
     #[inline(always)]
     pub fn boot_seconds() -> u32 {
@@ -42,4 +58,4 @@ mod source {
     }
 }
 
-pub use source::{boot_seconds, coarse_ns};
+pub use source::{boot_seconds, coarse_ns, tick};

@@ -10,13 +10,23 @@ use super::{Frame, clock, record};
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
-use filter_common::event::{Event, Limits};
+use filter_common::event::{Budget, Event, Limits};
 use filter_common::verdict::{Decision, Outcome};
 use filter_ebpf::parse::describe::describe;
 
 /// Ends a packet whose decision is reported. Returns the verdict.
+///
+/// In a flood nearly every packet is one of those that no budget is left for: they end here.
 #[inline(always)]
 pub fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
+    let reason = decision.outcome.reason_number();
+    if let Some(budget) = budget()
+        && budget.is_spent(reason, clock::tick())
+        && !record::is_logging()
+    {
+        budget.count_lost(reason);
+        return verdict(decision.outcome);
+    }
     let outcome = u32::from(decision.outcome.number());
     let service = u32::from(decision.service);
     edge_filter_end(ctx.ctx, outcome, service, interface, length)
@@ -38,6 +48,11 @@ extern "C" fn edge_filter_end(
     let decision = Decision::of_service(outcome, service as u8);
     report(&ctx, decision, interface, length);
     record::log(&ctx, decision, interface);
+    verdict(outcome)
+}
+
+#[inline(always)]
+fn verdict(outcome: Outcome) -> u32 {
     match outcome {
         Outcome::FAULT => XDP_ABORTED,
         outcome if outcome.drops() => XDP_DROP,
@@ -45,20 +60,29 @@ extern "C" fn edge_filter_end(
     }
 }
 
+/// This CPU's.
+#[inline(always)]
+fn budget() -> Option<&'static mut Budget> {
+    let budget = EVENT_BUDGETS.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own slot of the map, and XDP does not nest on a CPU.
+    Some(unsafe { &mut *budget })
+}
+
 /// Sends an event, or counts it as lost.
 #[inline(always)]
 fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
-    let Some(budget) = EVENT_BUDGETS.get_ptr_mut(0) else {
+    let Some(budget) = budget() else {
         return;
     };
-    // SAFETY: this CPU's own slot of the map, and XDP does not nest on a CPU.
-    let budget = unsafe { &mut *budget };
     let Some(limits) = EVENT_LIMITS.get(0) else {
         return;
     };
     let reason = decision.outcome.reason_number();
+    // The tick first: should another begin in between, the clock's is the later one.
+    let tick = clock::tick();
     let now = clock::coarse_ns();
     if !budget.take(reason, Limits::from_word(*limits), now) {
+        budget.set_spent(reason, tick);
         budget.count_lost(reason);
         return;
     }

@@ -2,6 +2,7 @@
 
 use super::maps::{COUNTS, NOTES};
 use aya_ebpf::programs::XdpContext;
+use aya_log_ebpf::macro_support::{self, Level};
 use aya_log_ebpf::{debug, error};
 use filter_common::verdict::{Decision, Note, Outcome};
 
@@ -25,6 +26,13 @@ pub fn note(note: Note) {
     };
     // SAFETY: this CPU's own slot of the map, and XDP does not nest on a CPU.
     unsafe { *count += 1 };
+}
+
+/// Whether the operator raised the level of the log. With the level as loaded by default the
+/// verifier removes what depends on it.
+#[inline(always)]
+pub fn is_logging() -> bool {
+    macro_support::level_enabled(Level::Error)
 }
 
 /// Tells the daemon's log, where the operator raised its level. With the level as loaded by
