@@ -62,11 +62,12 @@ impl Scope {
     }
 }
 
-/// Key of the maps of bans and timed allows. The bytes are in network order.
+/// Key of the maps of bans and timed allows. The address is in network order, as two words: of
+/// bytes, LLVM would clear the unused ones by a call.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct SourceKey {
-    address: [u8; 16],
+    address: [u64; 2],
     prefix_length: u32,
     scope: u32,
 }
@@ -75,10 +76,8 @@ impl SourceKey {
     /// A single IPv4 address. Its length of 32 keeps it apart from any IPv6 address.
     #[inline(always)]
     pub const fn v4(address: u32, scope: Scope) -> Self {
-        let [a, b, c, d] = address.to_be_bytes();
-        let address = [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         Self {
-            address,
+            address: [((address as u64) << 32).to_be(), 0],
             prefix_length: 32,
             scope: scope.to_bits(),
         }
@@ -87,9 +86,8 @@ impl SourceKey {
     /// A single IPv6 address.
     #[inline(always)]
     pub const fn v6(upper: u64, lower: u64, scope: Scope) -> Self {
-        let address = ((upper as u128) << 64 | lower as u128).to_be_bytes();
         Self {
-            address,
+            address: [upper.to_be(), lower.to_be()],
             prefix_length: 128,
             scope: scope.to_bits(),
         }
@@ -98,17 +96,16 @@ impl SourceKey {
     /// An IPv6 /64.
     #[inline(always)]
     pub const fn v6_64(upper: u64, scope: Scope) -> Self {
-        let address = ((upper as u128) << 64).to_be_bytes();
         Self {
-            address,
+            address: [upper.to_be(), 0],
             prefix_length: 64,
             scope: scope.to_bits(),
         }
     }
 
     /// The address, in network order; IPv4 in the first four bytes.
-    pub const fn address(&self) -> &[u8; 16] {
-        &self.address
+    pub fn address(&self) -> &[u8; 16] {
+        zerocopy::transmute_ref!(&self.address)
     }
 
     /// 32, 64 or 128.

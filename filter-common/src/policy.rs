@@ -33,6 +33,10 @@ pub const PAGE_WORDS: usize = 1 << 15;
 /// A page as its map has it. An array, not a struct: kernels up to 6.1 refuse inner maps made
 /// without BTF where the template's value is a struct.
 pub type Page = [u64; PAGE_WORDS];
+/// Pages that lie in the fixed part, so that a small policy's are found without a call: the
+/// kernel makes one for a page beside it, as the map of those has a size that the program does
+/// not know. A power of two.
+pub const NEAR_PAGES: usize = 2;
 /// A page of 16-bit words.
 pub type Page16 = [u16; PAGE_WORDS * 4];
 /// A page of class rows.
@@ -250,8 +254,8 @@ pub struct Settings {
     /// [`FIXED_CLASSES`]. Compared with at run time: were it a constant, LLVM would leave out the
     /// mask that the verifier needs.
     pub fixed_classes: u32,
-    /// Zero.
-    pub padding: u32,
+    /// [`NEAR_PAGES`], for the same reason.
+    pub near_pages: u32,
     /// Multiplier of the perfect hash of service addresses; odd.
     pub address_multiplier: u64,
     /// IP protocols that pass as replies, a bit each.
@@ -291,6 +295,20 @@ pub struct Fixed {
     pub settings: Settings,
     /// Zero: fills the value to whole KiB.
     pub padding: [u64; 119],
+    /// The first pages.
+    pub near: [Page; NEAR_PAGES],
+}
+
+impl Fixed {
+    /// A page that lies here, or else the number of one that lies beside the fixed part.
+    #[inline(always)]
+    pub fn near(&self, page: u32) -> Result<&Page, u32> {
+        if page < self.settings.near_pages {
+            Ok(&self.near[page as usize % NEAR_PAGES])
+        } else {
+            Err(page.wrapping_sub(NEAR_PAGES as u32))
+        }
+    }
 }
 
 /// The value type of the map, for the same reason as [`Page`].

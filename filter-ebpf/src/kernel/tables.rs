@@ -99,7 +99,10 @@ impl KernelTables<'_> {
 impl Pages for KernelTables<'_> {
     #[inline(always)]
     fn page(&self, page: u32) -> Option<&Page> {
-        PAGES.get_value(self.slot, &page)
+        match self.fixed.near(page) {
+            Ok(near) => Some(near),
+            Err(far) => PAGES.get_value(self.slot, &far),
+        }
     }
 }
 

@@ -33,6 +33,6 @@ impl<'a> HostTables<'a> {
 
 impl Pages for HostTables<'_> {
     fn page(&self, page: u32) -> Option<&Page> {
-        self.generation.pages.get(page as usize).map(|page| &**page)
+        self.generation.page(page)
     }
 }

@@ -29,7 +29,7 @@ use addresses::Addresses;
 use aggregate::Aggregate;
 use classes::{Classes, States};
 use filter_common::policy::{
-    ClassPage, ClassRow, FIXED_CLASSES, Fixed, INTERFACES, Page, SERVICES,
+    ClassPage, ClassRow, FIXED_CLASSES, Fixed, INTERFACES, NEAR_PAGES, Page, SERVICES,
 };
 use profiles::Profiles;
 use ranges::Ranges;
@@ -59,10 +59,21 @@ impl Ids {
 pub struct Generation {
     /// The part of fixed size.
     pub fixed: Box<Fixed>,
-    /// By number: IPv4 ranges, then IPv6 ranges, classes, groups.
+    /// Those that have no room in it. By number, with those: IPv4 ranges, then IPv6 ranges,
+    /// classes, groups.
     pub pages: Vec<Box<Page>>,
     /// What `check` prints.
     pub summary: Summary,
+}
+
+impl Generation {
+    /// A page by its number.
+    pub fn page(&self, number: u32) -> Option<&Page> {
+        match self.fixed.near(number) {
+            Ok(near) => Some(near),
+            Err(far) => self.pages.get(far as usize).map(|page| &**page),
+        }
+    }
 }
 
 /// The tables of a policy, or the capacity that it passes.
@@ -96,10 +107,15 @@ pub fn compile(policy: &Policy, ids: &Ids) -> Result<Generation, CompileError> {
     table4::write(&ranges4, &mut fixed.index4, &mut pages)?;
     table6::write(&ranges6, &mut fixed.index6, &mut pages)?;
     fixed.settings.fixed_classes = FIXED_CLASSES as u32;
+    fixed.settings.near_pages = NEAR_PAGES as u32;
     fixed.settings.class_page = pages.len() as u32;
     write_classes(&classes.rows, &mut fixed, &mut pages)?;
     fixed.settings.group_page = pages.len() as u32;
     ports::write_groups(&groups, &mut pages)?;
+    let near = pages.drain(..pages.len().min(NEAR_PAGES));
+    for (place, page) in fixed.near.iter_mut().zip(near) {
+        *place = *page;
+    }
 
     let summary = Summary {
         lists: lists(policy, aggregate4.finish(), aggregate6.finish()),

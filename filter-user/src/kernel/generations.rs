@@ -116,14 +116,14 @@ impl Generations {
         let slot = free_slot(before, self.left);
         let fixed_map = filled_fixed(fixed)?;
         let pages_map = filled_pages(pages)?;
-        self.set(slot, &fixed_map, &pages_map)?;
+        self.set(slot, &fixed_map, pages_map.as_ref())?;
         self.filled[slot as usize] = true;
         let after = placement.active(before, slot);
         state.set_active(after);
         // From here on the new policy judges.
         self.left = before.is_set().then_some(before);
         // This waits for the packets that still read the old slot...
-        let waited = self.set(slot, &fixed_map, &pages_map);
+        let waited = self.set(slot, &fixed_map, pages_map.as_ref());
         // ...so that now nobody does, and its memory can go.
         let emptied = waited.and_then(|()| {
             self.left = None;
@@ -154,12 +154,17 @@ impl Generations {
         self.empty(free_slot(state.active(), self.left))
     }
 
-    fn set(&mut self, slot: u32, fixed: &FixedMap, pages: &PagesMap) -> Result<(), KernelError> {
+    fn set(
+        &mut self,
+        slot: u32,
+        fixed: &FixedMap,
+        pages: Option<&PagesMap>,
+    ) -> Result<(), KernelError> {
         self.fixed
             .set(slot, fixed, 0)
             .map_err(|source| KernelError::map("FIXED", "filling a slot", source))?;
         self.pages
-            .set(slot, pages, 0)
+            .set(slot, pages.unwrap_or(&self.no_pages), 0)
             .map_err(|source| KernelError::map("PAGES", "filling a slot", source))
     }
 
@@ -195,15 +200,19 @@ fn filled_fixed(fixed: &Fixed) -> Result<FixedMap, KernelError> {
     Ok(map)
 }
 
-fn filled_pages(pages: &[Box<Page>]) -> Result<PagesMap, KernelError> {
+/// `None` where every page lies in the fixed part.
+fn filled_pages(pages: &[Box<Page>]) -> Result<Option<PagesMap>, KernelError> {
+    if pages.is_empty() {
+        return Ok(None);
+    }
     let fail = |source| KernelError::map("PAGES", "making an inner map", source);
-    let mut map = PagesMap::create(pages.len().max(1) as u32, INNER_MAP).map_err(fail)?;
+    let mut map = PagesMap::create(pages.len() as u32, INNER_MAP).map_err(fail)?;
     for (number, page) in pages.iter().enumerate() {
         // By reference: a page does not fit a stack well.
         let page: &Page = page;
         map.set(number as u32, page, 0).map_err(fail)?;
     }
-    Ok(map)
+    Ok(Some(map))
 }
 
 #[cfg(test)]

@@ -185,7 +185,7 @@ struct World<'a> {
 
 impl Pages for World<'_> {
     fn page(&self, page: u32) -> Option<&Page> {
-        self.generation.pages.get(page as usize).map(|page| &**page)
+        self.generation.page(page)
     }
 }
 

@@ -165,10 +165,12 @@ fn table(generation: &mut Generation, number: u8) -> Option<&mut [u8]> {
         7 => fixed.udp.as_mut_bytes(),
         8 => fixed.index4.as_mut_bytes(),
         9 => fixed.index6.as_mut_bytes(),
-        page => generation
-            .pages
-            .get_mut(usize::from(page) - 10)?
-            .as_mut_bytes(),
+        page => {
+            let page = usize::from(page) - 10;
+            let far = generation.pages.iter_mut().map(|page| &mut **page);
+            let mut pages = fixed.near.iter_mut().chain(far);
+            pages.nth(page)?.as_mut_bytes()
+        }
     })
 }
 
