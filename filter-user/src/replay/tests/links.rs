@@ -47,7 +47,7 @@ fn every_link_gives_the_same_frame() {
     for (number, data, direction) in linked() {
         let (frame, said) = frame(number, &data, data.len());
         assert_eq!(parse(&frame), wanted, "{number}");
-        assert_eq!(frame.len(), ethernet.len() as u64, "{number}");
+        assert_eq!(frame.wire_bytes(), ethernet.len() as u64, "{number}");
         assert_eq!(ends(&frame), Some((v4(1), v4(2))), "{number}");
         assert_eq!(said, direction, "{number}");
         assert!(!frame.is_short());
