@@ -1,6 +1,7 @@
 //! Maps, generations and links through a daemon's life. Needs root; everything happens in the
 //! test thread's own network and mount namespaces, which go with it.
 
+use filter_common::version::ABI_VERSION;
 use filter_user::compile::{Ids, compile};
 use filter_user::config::policy::{AttachMode, Policy};
 use filter_user::config::{HostFacts, load_from};
@@ -211,7 +212,8 @@ fn another_program_is_refused_by_name() {
 fn a_pinned_map_of_another_shape_is_not_used() {
     in_new_namespaces(|pins| {
         drop(open(pins));
-        let counts = options(pins).pin_path.join("v1/maps/COUNTS");
+        let counts = format!("v{ABI_VERSION}/maps/COUNTS");
+        let counts = options(pins).pin_path.join(counts);
         std::fs::remove_file(&counts).expect("removed");
         let map = aya::maps::PerCpuArray::<_, u64>::create(7, 0).expect("made");
         map.pin(&counts).expect("pinned");

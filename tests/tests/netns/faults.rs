@@ -15,9 +15,33 @@ const MANY: usize = 200;
 /// Turns over all calls of a reload in which each step is met for certain.
 const TURNS: usize = 6;
 
+/// Services that share ports, each on an address of its own, so that tables take several pages.
+fn shared_ports() -> String {
+    const SERVICES: u32 = 8;
+    let service = |number: u32| {
+        // A port for each way to choose some of them.
+        let ports: Vec<_> = (1..1 << SERVICES)
+            .filter(|chosen| chosen >> number & 1 == 1)
+            .map(|chosen| format!("\"{}/tcp\"", 20_000 + chosen))
+            .collect();
+        format!(
+            r#"
+[[service]]
+name = "shared{number}"
+ports = [{}]
+addresses = ["192.0.2.{}"]
+allow = ["10.77.0.12"]
+"#,
+            ports.join(", "),
+            number + 1
+        )
+    };
+    (0..SERVICES).map(service).collect()
+}
+
 /// The second policy has one interface more, which must be attached to.
 fn policy(is_second: bool) -> String {
-    let policy = traffic::policy(is_second);
+    let policy = traffic::policy(is_second) + &shared_ports();
     if is_second {
         policy.replacen(
             "[[interface]]",
