@@ -98,7 +98,8 @@ fn whatever_becomes_of_a_frame_all_of_its_bytes_are_counted() {
         });
         assert_eq!(outcome, expected, "{} bytes", frame.len());
     }
-    tested.set_interface(None);
+    // A slot that the policy has no interface for.
+    tested.set_interface(Some(1));
     let (_, _, outcome) = tested.run(&v4(100, &ack)).expect("counted");
     assert_eq!(outcome, Outcome::NO_POLICY);
 }
