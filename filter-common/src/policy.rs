@@ -30,6 +30,9 @@ pub const ADDRESS_PLACES: usize = 4096;
 /// 8-byte words of a page: the value type of the map of pages, 256 KiB. A /16 full of IPv4
 /// ranges just fits.
 pub const PAGE_WORDS: usize = 1 << 15;
+/// 8-byte words of a cache line: 64 bytes on x86-64 and most of arm64. Pages start at one: see
+/// the map flag `BPF_F_MMAPABLE` in both `kernel` folders.
+pub const LINE_WORDS: usize = 8;
 /// A page as its map has it. An array, not a struct: kernels up to 6.1 refuse inner maps made
 /// without BTF where the template's value is a struct.
 pub type Page = [u64; PAGE_WORDS];
@@ -39,6 +42,8 @@ pub type Page = [u64; PAGE_WORDS];
 pub const NEAR_PAGES: usize = 2;
 /// A page of 16-bit words.
 pub type Page16 = [u16; PAGE_WORDS * 4];
+/// A page of 32-bit words.
+pub type Page32 = [u32; PAGE_WORDS * 2];
 /// A page of class rows.
 pub type ClassPage = [ClassRow; CLASSES_IN_PAGE];
 /// A page of groups.

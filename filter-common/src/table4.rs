@@ -7,8 +7,7 @@
 //!
 //! - *alternating*, where its ranges are of two classes (a list, and what is not listed): both
 //!   classes, then the starts. A range's class follows from whether its number is odd. A chunk of
-//!   up to 30 ranges is 64 bytes, which in the kernel still lie in two cache lines: an array map's
-//!   values start 56 bytes behind the start of one (6.18).
+//!   up to 30 ranges is one cache line.
 //! - *mixed*: the starts, then as many classes.
 //!
 //! The starts are padded to a power of two, and each chunk is aligned to its size, so that none

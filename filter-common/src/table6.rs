@@ -6,16 +6,22 @@
 //! bits of the key) or a *chunk* (up to 256 ranges, searched). A chunk has the first address of
 //! each range and then the node of each: a leaf or, in the upper half alone, the root of a table
 //! for the lower 64 bits. Where its ranges are of two nodes in turn it is *alternating*, and has
-//! these two in front of the addresses instead: half as much to bring into a cache. Keys are
-//! shifted left as indexes consume them, and so are the starts in a chunk. No index or chunk
-//! straddles a page.
+//! these two in front of the addresses instead: half as much to bring into a cache. A chunk of up
+//! to 17 ranges of two classes in turn is *narrow* where 32 bits tell its starts apart: its node
+//! holds both classes, and the starts are half as long, so that they lie in one cache line. Keys
+//! are shifted left as indexes consume them, and so are the starts in a chunk.
+//!
+//! No chunk straddles a page, and none of up to 64 bytes a cache line. An index of 16 bits lies in
+//! two pages, one behind the other.
 
-use crate::policy::{Fixed, Page, Pages};
+use crate::policy::{Fixed, Page, Page32, Pages};
 
 const LEAF: u64 = 1 << 63;
 const INDEX: u64 = 1 << 62;
 /// Of a chunk.
-const ALTERNATING: u64 = 1 << 61;
+const NARROW: u64 = 1 << 61;
+/// Of a chunk that is not narrow.
+const ALTERNATING: u64 = 1 << 60;
 const SIZE_SHIFT: u32 = 40;
 /// Words of all pages that a node can name.
 const START: u64 = (1 << 32) - 1;
@@ -27,8 +33,18 @@ const STEPS: usize = 8;
 /// An index below the first one consumes at least this many bits, which bounds the depth. The
 /// writer makes one only where a chunk has no room.
 pub const MIN_INDEX_BITS: u32 = 8;
-/// Most bits of an index: a page.
-pub const MAX_INDEX_BITS: u32 = 15;
+/// Most bits of an index. With those that the first one consumes, 32 are left of an upper half:
+/// the starts of any chunk below it can be narrow.
+pub const MAX_INDEX_BITS: u32 = 16;
+/// Most starts of a narrow chunk: a cache line.
+pub const NARROW_STARTS: usize = 16;
+/// Words in the unit of a narrow chunk's start.
+pub const NARROW_UNIT: usize = 2;
+const NARROW_STEPS: usize = 5;
+const NARROW_SIZE_SHIFT: u32 = 32;
+const NARROW_START_SHIFT: u32 = 36;
+/// Units of all pages that a narrow chunk's node can name.
+const NARROW_START: u64 = (1 << 25) - 1;
 /// Indexes below the first one in the upper half: 48 bits, at least 8 each.
 const UPPER_LEVELS: usize = 5;
 /// Indexes in the lower half: 64 bits, at least 8 each; 8 bits are left to a chunk.
@@ -65,6 +81,29 @@ pub const fn alternating_chunk(start: usize, ranges: usize) -> u64 {
     ALTERNATING | chunk(start, ranges)
 }
 
+/// A node for a narrow chunk of 1 to [`NARROW_STARTS`] starts, from word `start` on: those of all
+/// ranges but the first, each 32 bits. The ranges are of the two classes in turn. `None` past the
+/// capacity of 2^26 words.
+pub const fn narrow_chunk(start: usize, starts: usize, classes: [u16; 2]) -> Option<u64> {
+    let unit = (start / NARROW_UNIT) as u64;
+    if unit > NARROW_START || starts == 0 || starts > NARROW_STARTS {
+        return None;
+    }
+    let size = (starts as u64 - 1) << NARROW_SIZE_SHIFT;
+    let classes = classes[0] as u64 | (classes[1] as u64) << 16;
+    Some(NARROW | unit << NARROW_START_SHIFT | size | classes)
+}
+
+/// A start in a narrow chunk, from the key's bits that are left, shifted to the top; `None` where
+/// 32 bits do not hold it.
+pub const fn narrow_start(left: u64) -> Option<u32> {
+    if left as u32 == 0 {
+        Some((left >> 32) as u32)
+    } else {
+        None
+    }
+}
+
 /// A start in a chunk of the upper half, from the key's bits that are left, shifted to the top:
 /// half of it, so that differences fit a signed number. At least 16 bits are gone, none is lost.
 pub const fn upper_start(left: u64) -> u64 {
@@ -78,6 +117,9 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64, lower: u64
     let (node, left) = descend::<P, UPPER_LEVELS>(pages, root, upper << FIRST_BITS)?;
     if node & LEAF != 0 {
         return Some(node as u16);
+    }
+    if node & NARROW != 0 {
+        return narrow_class(pages, node, left);
     }
     let key = upper_start(left);
     // Both are below 2^63: the difference is negative just where the start is not above the key.
@@ -106,7 +148,7 @@ fn descend<P: Pages + ?Sized, const LEVELS: usize>(
         if node & INDEX == 0 {
             break;
         }
-        let bits = (node >> SIZE_SHIFT & 15) as u32;
+        let bits = (node >> SIZE_SHIFT & 31) as u32;
         // In two steps: a shift by 64 - 0 would be undefined, and masked to 0 by the kernel.
         let at = (node & START) + (key >> 1 >> (63 - bits));
         let page: &Page = pages.page((at >> 15) as u32)?;
@@ -128,7 +170,7 @@ fn search<P: Pages + ?Sized>(
     let page = pages.page(start >> 15)?;
     let ranges = (chunk >> SIZE_SHIFT) as u32 & 511;
     // The start of range 1 is word 2 of an alternating chunk, and word 1 of another.
-    let starts = start + (chunk >> 61) as u32;
+    let starts = start + (chunk >> 60) as u32;
     let mut range = 0;
     let mut left = ranges;
     for _ in 0..STEPS {
@@ -146,6 +188,28 @@ fn search<P: Pages + ?Sized>(
         ranges + range
     };
     Some(page[(start + node) as usize % page.len()])
+}
+
+/// The class of the last range of a narrow chunk that starts no later than the key.
+#[inline(always)]
+fn narrow_class<P: Pages + ?Sized>(pages: &P, chunk: u64, left: u64) -> Option<u16> {
+    let start = (chunk >> NARROW_START_SHIFT & NARROW_START) as u32 * NARROW_UNIT as u32;
+    let page = pages.page(start >> 15)?;
+    let words: &Page32 = zerocopy::transmute_ref!(page);
+    let key = (left >> 32) as i64;
+    let starts = start * 2;
+    let mut range = 0;
+    let mut left = (chunk >> NARROW_SIZE_SHIFT & 15) as u32 + 2;
+    for _ in 0..NARROW_STEPS {
+        if left <= 1 {
+            break;
+        }
+        let half = left >> 1;
+        let first = i64::from(words[(starts + range + half - 1) as usize % words.len()]);
+        range += half & ((first - key - 1) >> 63) as u32;
+        left -= half;
+    }
+    Some((chunk >> (range & 1) * 16) as u16)
 }
 
 /// All ones if `a <= b`, else 0, without a branch (Warren: Hacker's Delight, 2-12).

@@ -10,7 +10,9 @@ use filter_common::sources::WAYS;
 use filter_common::state::{SLOTS, State};
 use filter_common::verdict::{self, COUNTERS, Count};
 
-/// The daemon writes through a mapping: one aligned store where a system call would copy.
+/// The daemon writes through a mapping: one aligned store where a system call would copy. Of the
+/// tables of generations, which nobody maps: values that can be mapped start at a memory page, others
+/// 56 bytes behind the start of a cache line (6.18), so that each 64 bytes would lie in two.
 const MMAPABLE: usize = 1 << 10;
 /// An inner map may have other `max_entries` than the one the program was verified with.
 const INNER_MAP: usize = 1 << 12;
@@ -26,11 +28,11 @@ pub static STATE: Array<State, 1, MMAPABLE> = Array::new();
 
 /// Fixed parts of generations, by slot.
 #[btf_map]
-pub static FIXED: ArrayOfMaps<Array<FixedWords, 1>, SLOTS> = ArrayOfMaps::new();
+pub static FIXED: ArrayOfMaps<Array<FixedWords, 1, MMAPABLE>, SLOTS> = ArrayOfMaps::new();
 
 /// Pages of generations, by slot.
 #[btf_map]
-pub static PAGES: ArrayOfMaps<Array<Page, 1, INNER_MAP>, SLOTS> = ArrayOfMaps::new();
+pub static PAGES: ArrayOfMaps<Array<Page, 1, { INNER_MAP | MMAPABLE }>, SLOTS> = ArrayOfMaps::new();
 
 /// Sources and their connections. The size is set at load.
 #[btf_map]

@@ -5,10 +5,11 @@ use super::pages::Space;
 use super::ranges::Ranges;
 use filter_common::policy::Page;
 use filter_common::table6::{
-    CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, alternating_chunk, chunk, index,
-    leaf, leaf_class, upper_start,
+    CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, NARROW_STARTS, alternating_chunk,
+    chunk, index, leaf, leaf_class, narrow_chunk, narrow_start, upper_start,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
+use zerocopy::IntoBytes;
 
 const BLOCKS: usize = 1 << FIRST_BITS;
 const KEY_BITS: u32 = 64;
@@ -150,6 +151,11 @@ impl Writer<'_> {
         if ranges == 1 && (half == Half::Lower || leaf_class(first).is_some()) {
             return Ok(first);
         }
+        if half == Half::Upper
+            && let Some(narrow) = self.narrow_chunk(consumed, first, rest)?
+        {
+            return Ok(narrow);
+        }
         if ranges <= CHUNK_RANGES {
             return self.chunk(half, consumed, first, rest);
         }
@@ -165,6 +171,37 @@ impl Writer<'_> {
             before = inside.last().map_or(before, |entry| entry.node);
         }
         Ok(index(start, bits))
+    }
+
+    /// `None` where another kind of node is needed.
+    fn narrow_chunk(
+        &mut self,
+        consumed: u32,
+        first: u64,
+        rest: &[Entry],
+    ) -> Result<Option<u64>, CompileError> {
+        if rest.is_empty() || rest.len() > NARROW_STARTS {
+            return Ok(None);
+        }
+        let nodes = [first, rest[0].node];
+        let (Some(even), Some(odd)) = (leaf_class(nodes[0]), leaf_class(nodes[1])) else {
+            return Ok(None);
+        };
+        let mut starts = [0; NARROW_STARTS];
+        for (number, entry) in rest.iter().enumerate() {
+            match narrow_start(entry.start << consumed) {
+                Some(start) if entry.node == nodes[(number + 1) % 2] => starts[number] = start,
+                _ => return Ok(None),
+            }
+        }
+        let words = rest.len().div_ceil(2);
+        let start = self.space.take(words)?;
+        let node = narrow_chunk(start, rest.len(), [even, odd]);
+        if node.is_some() {
+            let bytes = self.space.words(start, words).as_mut_bytes();
+            bytes.copy_from_slice(&starts.as_bytes()[..bytes.len()]);
+        }
+        Ok(node)
     }
 
     fn chunk(

@@ -13,6 +13,8 @@ use filter_common::state::{Active, SLOTS};
 
 /// Lets an inner map have another `max_entries` than the template (`BPF_F_INNER_MAP`).
 const INNER_MAP: u32 = 1 << 12;
+/// Lets values start at a memory page, and so at a cache line (`BPF_F_MMAPABLE`).
+const ALIGNED: u32 = 1 << 10;
 
 type FixedMap = Array<MapData, FixedWords>;
 type PagesMap = Array<MapData, Page>;
@@ -86,9 +88,9 @@ impl Generations {
             .map_err(|source| KernelError::map("FIXED", "opening it", source))?;
         let pages = ArrayOfMaps::try_from(pages)
             .map_err(|source| KernelError::map("PAGES", "opening it", source))?;
-        let no_fixed = FixedMap::create(1, 0)
+        let no_fixed = FixedMap::create(1, ALIGNED)
             .map_err(|source| KernelError::map("FIXED", "making an inner map", source))?;
-        let no_pages = PagesMap::create(1, INNER_MAP)
+        let no_pages = PagesMap::create(1, INNER_MAP | ALIGNED)
             .map_err(|source| KernelError::map("PAGES", "making an inner map", source))?;
         Ok(Self {
             fixed,
@@ -194,7 +196,7 @@ fn is_free(active: Active, slot: u32) -> bool {
 
 fn filled_fixed(fixed: &Fixed) -> Result<FixedMap, KernelError> {
     let fail = |source| KernelError::map("FIXED", "making an inner map", source);
-    let mut map = FixedMap::create(1, 0).map_err(fail)?;
+    let mut map = FixedMap::create(1, ALIGNED).map_err(fail)?;
     let words: &FixedWords = zerocopy::transmute_ref!(fixed);
     map.set(0, words, 0).map_err(fail)?;
     Ok(map)
@@ -206,7 +208,7 @@ fn filled_pages(pages: &[Box<Page>]) -> Result<Option<PagesMap>, KernelError> {
         return Ok(None);
     }
     let fail = |source| KernelError::map("PAGES", "making an inner map", source);
-    let mut map = PagesMap::create(pages.len() as u32, INNER_MAP).map_err(fail)?;
+    let mut map = PagesMap::create(pages.len() as u32, INNER_MAP | ALIGNED).map_err(fail)?;
     for (number, page) in pages.iter().enumerate() {
         // By reference: a page does not fit a stack well.
         let page: &Page = page;

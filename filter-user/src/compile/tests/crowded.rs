@@ -133,6 +133,33 @@ fn chunks_and_indexes_meet_at_256_ranges() {
     }
 }
 
+#[test]
+fn narrow_chunks_are_found_up_to_their_limits() {
+    // The first index consumes 16 bits, and 32 hold a start: of a /48, but not of a /49.
+    for length in [47, 48, 49, 64] {
+        let step = 1 << (128 - length);
+        for count in 1..=10 {
+            for first in [0, 1] {
+                // From the start of a /16 or not: 15 to 18 starts, and the limit is 16.
+                let nets = (0..count)
+                    .map(|at| net6(0x2001 << 112 | (first + 2 * at) * step, length as u8));
+                // Up to the end of a /16.
+                let last = (0..count)
+                    .map(|at| net6((0x2003 << 112) - (first + 1 + 2 * at) * step, length as u8));
+                check_prefixes(Vec::new(), nets.chain(last).collect(), usize::MAX);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_of_two_pages_is_found() {
+    // More than 2^17 ranges in a /16, all over it: 65,536 nodes, behind each a narrow chunk.
+    let mut random = Random(17);
+    let nets = (0..80_000).map(|_| net6(0x2001 << 112 | random.key() >> 16, 64));
+    check_prefixes(Vec::new(), nets.collect(), 2_000);
+}
+
 /// Prints what `docs/performance.md` says: run it with `--release -- --ignored --nocapture`.
 #[test]
 #[ignore = "a million prefixes of each kind: for release builds"]
