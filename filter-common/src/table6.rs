@@ -6,10 +6,11 @@
 //! bits of the key) or a *chunk* (up to 256 ranges, searched). A chunk has the first address of
 //! each range and then the node of each: a leaf or, in the upper half alone, the root of a table
 //! for the lower 64 bits. Where its ranges are of two nodes in turn it is *alternating*, and has
-//! these two in front of the addresses instead: half as much to bring into a cache. A chunk of up
-//! to 17 ranges of two classes in turn is *narrow* where 32 bits tell its starts apart: its node
-//! holds both classes, and the starts are half as long, so that they lie in one cache line. Keys
-//! are shifted left as indexes consume them, and so are the starts in a chunk.
+//! these two in front of the addresses instead: half as much to bring into a cache. A chunk of the
+//! upper half, of up to 17 ranges of two classes in turn, is *narrow* where 32 bits hold what the
+//! indexes have left of its starts: its node holds both classes, and the starts are half as long,
+//! so that they lie in one cache line. Keys are shifted left as indexes consume them, and so are
+//! the starts in a chunk.
 //!
 //! No chunk straddles a page, and none of up to 64 bytes a cache line. An index of 16 bits lies in
 //! two pages, one behind the other.
@@ -23,7 +24,7 @@ const NARROW: u64 = 1 << 61;
 /// Of a chunk that is not narrow.
 const ALTERNATING: u64 = 1 << 60;
 const SIZE_SHIFT: u32 = 40;
-/// Words of all pages that a node can name.
+/// Words of all pages that an index's or a chunk's node can name.
 const START: u64 = (1 << 32) - 1;
 /// Bits of the upper half that the first index consumes.
 pub const FIRST_BITS: u32 = 16;
@@ -81,9 +82,9 @@ pub const fn alternating_chunk(start: usize, ranges: usize) -> u64 {
     ALTERNATING | chunk(start, ranges)
 }
 
-/// A node for a narrow chunk of 1 to [`NARROW_STARTS`] starts, from word `start` on: those of all
-/// ranges but the first, each 32 bits. The ranges are of the two classes in turn. `None` past the
-/// capacity of 2^26 words.
+/// A node for a narrow chunk of 1 to [`NARROW_STARTS`] starts, from word `start` on, a multiple of
+/// [`NARROW_UNIT`]: those of all ranges but the first, each 32 bits. The ranges are of the two
+/// classes in turn. `None` past the capacity of 2^26 words, and for another number of starts.
 pub const fn narrow_chunk(start: usize, starts: usize, classes: [u16; 2]) -> Option<u64> {
     let unit = (start / NARROW_UNIT) as u64;
     if unit > NARROW_START || starts == 0 || starts > NARROW_STARTS {
@@ -170,7 +171,7 @@ fn search<P: Pages + ?Sized>(
     let page = pages.page(start >> 15)?;
     let ranges = (chunk >> SIZE_SHIFT) as u32 & 511;
     // The start of range 1 is word 2 of an alternating chunk, and word 1 of another.
-    let starts = start + (chunk >> 60) as u32;
+    let starts = start.wrapping_add((chunk >> 60) as u32);
     let mut range = 0;
     let mut left = ranges;
     for _ in 0..STEPS {
@@ -178,7 +179,7 @@ fn search<P: Pages + ?Sized>(
             break;
         }
         let half = left >> 1;
-        let first = page[(starts + range + half) as usize % page.len()];
+        let first = page[starts.wrapping_add(range + half) as usize % page.len()];
         range += half & is_at_most(first);
         left -= half;
     }
@@ -187,7 +188,7 @@ fn search<P: Pages + ?Sized>(
     } else {
         ranges + range
     };
-    Some(page[(start + node) as usize % page.len()])
+    Some(page[start.wrapping_add(node) as usize % page.len()])
 }
 
 /// The class of the last range of a narrow chunk that starts no later than the key.
@@ -209,7 +210,8 @@ fn narrow_class<P: Pages + ?Sized>(pages: &P, chunk: u64, left: u64) -> Option<u
         range += half & ((first - key - 1) >> 63) as u32;
         left -= half;
     }
-    Some((chunk >> (range & 1) * 16) as u16)
+    let class = chunk >> (16 * (range & 1));
+    Some(class as u16)
 }
 
 /// All ones if `a <= b`, else 0, without a branch (Warren: Hacker's Delight, 2-12).
@@ -217,4 +219,55 @@ fn narrow_class<P: Pages + ?Sized>(pages: &P, chunk: u64, left: u64) -> Option<u
 const fn at_most(a: u64, b: u64) -> u32 {
     let b_below_a = (!b & a) | ((!b | a) & b.wrapping_sub(a));
     ((b_below_a >> 63) as u32).wrapping_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::PAGE_WORDS;
+
+    /// The only page there is, under every number.
+    struct OnePage<'a>(&'a Page);
+
+    impl Pages for OnePage<'_> {
+        fn page(&self, _: u32) -> Option<&Page> {
+            Some(self.0)
+        }
+    }
+
+    #[test]
+    fn a_narrow_chunk_is_named_up_to_the_last_unit() {
+        let last = (1 << 26) - NARROW_UNIT;
+        assert!(narrow_chunk(last, NARROW_STARTS, [1, 2]).is_some());
+        assert_eq!(narrow_chunk(last + NARROW_UNIT, 1, [1, 2]), None);
+        assert_eq!(narrow_chunk(0, 0, [1, 2]), None);
+        assert_eq!(narrow_chunk(0, NARROW_STARTS + 1, [1, 2]), None);
+        assert_eq!(narrow_start(7 << 32), Some(7));
+        assert_eq!(narrow_start(7 << 32 | 1), None);
+    }
+
+    #[test]
+    fn a_narrow_chunk_of_any_size_in_the_last_words_of_the_last_page_is_searched() {
+        let mut page = [0_u64; PAGE_WORDS];
+        for starts in 1..=NARROW_STARTS {
+            let words = starts.div_ceil(2).next_multiple_of(NARROW_UNIT);
+            let halves: &mut Page32 = zerocopy::transmute_mut!(&mut page);
+            let (first, all) = (PAGE_WORDS - words, halves.len());
+            for (number, place) in (all - 2 * words..all).enumerate() {
+                halves[place] = 10 * (number as u32 + 1);
+            }
+            let node = narrow_chunk((1 << 26) - PAGE_WORDS + first, starts, [4, 0xffff]);
+            let node = node.expect("a unit that can be named");
+            for key in 0..=10 * (starts as u32 + 1) {
+                let range = (key as usize / 10).min(starts);
+                let left = u64::from(key) << 32 | 0xffff_ffff;
+                let class = narrow_class(&OnePage(&page), node, left);
+                assert_eq!(
+                    class,
+                    Some([4, 0xffff][range % 2]),
+                    "{starts} starts, {key}"
+                );
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use filter_common::policy::{LINE_WORDS, PAGE_WORDS, Page};
 use filter_common::table6::NARROW_UNIT;
 use zerocopy::FromZeros;
 
-/// Most rooms still looked at; more would find little more.
+/// Most rooms that are remembered; more would find little more.
 const OPEN: usize = 8;
 /// Page numbers that a node of `table6` can name: 32 bits of words.
 const MOST: usize = (1 << 32) / PAGE_WORDS;
@@ -22,7 +22,7 @@ struct Room {
     words: usize,
 }
 
-/// Rooms still looked at. More would find little more.
+/// Where smaller blocks may go.
 #[derive(Default)]
 struct Rooms(Vec<Room>);
 
@@ -36,15 +36,14 @@ impl Rooms {
         Some(start)
     }
 
+    /// Remembers a room, and forgets the smallest if there are too many.
     fn add(&mut self, room: Room) {
+        self.0.push(room);
         self.0.retain(|room| room.words > 0);
-        if self.0.len() == OPEN {
-            // The fullest one goes.
-            self.0
-                .sort_unstable_by_key(|room| std::cmp::Reverse(room.words));
+        if self.0.len() > OPEN {
+            self.0.sort_by_key(|room| std::cmp::Reverse(room.words));
             self.0.pop();
         }
-        self.0.push(room);
     }
 }
 
@@ -146,5 +145,26 @@ mod tests {
         let mut space = Space::new(&mut pages);
         let starts = [10, 4, 2, 2].map(|words| space.take(words).expect("room"));
         assert_eq!(starts, [0, 10, 14, 16]);
+    }
+
+    #[test]
+    fn no_room_is_forgotten_for_a_smaller_one() {
+        let mut rooms = Rooms::default();
+        for at in 0..OPEN {
+            rooms.add(Room {
+                start: 8 * at,
+                words: 6,
+            });
+        }
+        for words in [0, 2] {
+            rooms.add(Room { start: 100, words });
+        }
+        let starts: Vec<_> = (0..OPEN).map(|_| rooms.take(6)).collect();
+        assert!(starts.iter().all(Option::is_some), "{starts:?}");
+        rooms.add(Room {
+            start: 200,
+            words: 0,
+        });
+        assert_eq!(rooms.take(1), None);
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn write(
 ) -> Result<(), CompileError> {
     let mut writer = Writer {
         space: Space::new(pages),
+        has_narrow: true,
         memo: vec![None; MEMO],
     };
     let entries = writer.upper_entries(ranges)?;
@@ -56,6 +57,8 @@ pub(super) fn write(
 
 struct Writer<'a> {
     space: Space<'a>,
+    /// A node can still name where the next narrow chunk would start.
+    has_narrow: bool,
     memo: Vec<Option<(Vec<Entry>, u64)>>,
 }
 
@@ -180,7 +183,7 @@ impl Writer<'_> {
         first: u64,
         rest: &[Entry],
     ) -> Result<Option<u64>, CompileError> {
-        if rest.is_empty() || rest.len() > NARROW_STARTS {
+        if !self.has_narrow || rest.is_empty() || rest.len() > NARROW_STARTS {
             return Ok(None);
         }
         let nodes = [first, rest[0].node];
@@ -197,10 +200,9 @@ impl Writer<'_> {
         let words = rest.len().div_ceil(2);
         let start = self.space.take(words)?;
         let node = narrow_chunk(start, rest.len(), [even, odd]);
-        if node.is_some() {
-            let bytes = self.space.words(start, words).as_mut_bytes();
-            bytes.copy_from_slice(&starts.as_bytes()[..bytes.len()]);
-        }
+        let bytes = self.space.words(start, words).as_mut_bytes();
+        bytes.copy_from_slice(&starts.as_bytes()[..bytes.len()]);
+        self.has_narrow = node.is_some();
         Ok(node)
     }
 

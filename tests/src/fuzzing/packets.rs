@@ -26,6 +26,9 @@ const TRACKED_SOURCES: u32 = 1024;
 /// Way: the tables are damaged.
 const DAMAGED: u8 = 1;
 
+/// The number of a table that may be damaged.
+const INDEX6: u8 = 9;
+
 thread_local! {
     static RUNS: RefCell<HashMap<u8, Run>> = RefCell::default();
 }
@@ -164,7 +167,7 @@ fn table(generation: &mut Generation, number: u8) -> Option<&mut [u8]> {
         6 => fixed.tcp.as_mut_bytes(),
         7 => fixed.udp.as_mut_bytes(),
         8 => fixed.index4.as_mut_bytes(),
-        9 => fixed.index6.as_mut_bytes(),
+        INDEX6 => fixed.index6.as_mut_bytes(),
         page => {
             let page = usize::from(page) - 10;
             let far = generation.pages.iter_mut().map(|page| &mut **page);
@@ -198,6 +201,17 @@ pub fn seeds() -> Vec<Vec<u8>> {
             .zip(&frames)
             {
                 seeds.push(damaged(policy, table, *word, frame));
+            }
+            // An IPv6 index, an alternating chunk and a narrow one, in a page that there is.
+            for (word, frame) in [
+                0x4000_1f00_0000_7fff,
+                0x1001_ff00_0000_7fff,
+                0x2000_000f_0001_0000,
+            ]
+            .iter()
+            .zip(&frames)
+            {
+                seeds.push(damaged(policy, 0x80 | INDEX6, *word, frame));
             }
         }
     }

@@ -141,23 +141,29 @@ fn narrow_chunks_are_found_up_to_their_limits() {
         for count in 1..=10 {
             for first in [0, 1] {
                 // From the start of a /16 or not: 15 to 18 starts, and the limit is 16.
-                let nets = (0..count)
-                    .map(|at| net6(0x2001 << 112 | (first + 2 * at) * step, length as u8));
-                // Up to the end of a /16.
-                let last = (0..count)
-                    .map(|at| net6((0x2003 << 112) - (first + 1 + 2 * at) * step, length as u8));
-                check_prefixes(Vec::new(), nets.chain(last).collect(), usize::MAX);
+                let from = (0..count).map(|at| (0x2001 << 112) + (first + 2 * at) * step);
+                let up_to = (0..count).map(|at| (0x2003 << 112) - (first + 1 + 2 * at) * step);
+                let nets = from.chain(up_to).map(|address| net6(address, length));
+                check_prefixes(Vec::new(), nets.collect(), usize::MAX);
             }
         }
     }
 }
 
 #[test]
-fn an_index_of_two_pages_is_found() {
-    // More than 2^17 ranges in a /16, all over it: 65,536 nodes, behind each a narrow chunk.
+fn an_index_of_two_pages_is_found_near_and_far() {
+    // More than 2^17 ranges in a /16, all over it: 65,536 nodes, behind most a narrow chunk.
     let mut random = Random(17);
-    let nets = (0..80_000).map(|_| net6(0x2001 << 112 | random.key() >> 16, 64));
-    check_prefixes(Vec::new(), nets.collect(), 2_000);
+    let v6: Vec<_> = (0..80_000)
+        .map(|_| net6(0x2001 << 112 | random.key() >> 16, 64))
+        .collect();
+    // Behind no page, one, and two of IPv4; two are near.
+    let one_page = vec![net4(0x0a00_0000, 31)];
+    let every_second = (0..1 << 15).map(|at| net4(0x0a01_0001 + 2 * at, 32));
+    let two_pages = one_page.iter().copied().chain(every_second).collect();
+    for v4 in [Vec::new(), one_page, two_pages] {
+        check_prefixes(v4, v6.clone(), 2_000);
+    }
 }
 
 /// Prints what `docs/performance.md` says: run it with `--release -- --ignored --nocapture`.

@@ -267,3 +267,39 @@ fn a_damaged_entry_of_any_size_is_read_inside_its_page() {
         }
     }
 }
+
+#[test]
+fn a_damaged_node_of_any_kind_is_read_inside_its_page() {
+    let mut generation = in_order(&policy_of(Vec::new(), vec![v6("2001:db8::/48")]));
+    // Every page is near, whatever its number.
+    generation.fixed.settings.near_pages = u32::MAX;
+    for kind in 0..1_u64 << 4 {
+        for size in 0..1_u64 << 9 {
+            for start in [0x7fff, 0xffff_ffff] {
+                // The size of a chunk or an index, and that of a narrow chunk.
+                generation.fixed.index6[0x2001] = kind << 60 | size << 40 | size << 32 | start;
+                for address in ["2001::", "2001:db8::1", "2001:ffff::ffff"] {
+                    let tables = HostTables::new(&generation);
+                    // There need not be a class: a lower half is found in a chunk alone.
+                    tables.class(source(address.parse().expect("an address")));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn short_chunks_are_narrow_where_32_bits_hold_their_starts() {
+    // The first index consumes 16 bits. From inside of a /16 on, two starts each.
+    for (count, length, is_narrow) in [(8, 48, true), (9, 48, false), (8, 49, false)] {
+        let nets =
+            (0..count).map(|at| net6(0x2001 << 112 | (1 + 2 * at) << (128 - length), length));
+        let generation = in_order(&policy_of(Vec::new(), nets.collect()));
+        let node = generation.fixed.index6[0x2001];
+        assert_eq!(
+            node >> 61 == 1,
+            is_narrow,
+            "{count} prefixes of {length} bits"
+        );
+    }
+}
