@@ -3,7 +3,8 @@
 use std::io::{self, Read as _};
 use std::mem;
 use std::os::fd::AsRawFd as _;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -11,6 +12,8 @@ const ETH_P_ALL: u16 = 0x0003;
 const LARGEST_FRAME: usize = 70_000;
 /// Some seconds of a flood, should the reader not get a CPU.
 const RECEIVE_BUFFER: usize = 16 << 20;
+/// Before a queue that stays full is an error.
+const QUEUE_EMPTIES: Duration = Duration::from_secs(10);
 
 /// An `AF_PACKET` socket bound to a device. It receives only what comes in.
 pub struct PacketSocket {
@@ -34,12 +37,24 @@ impl PacketSocket {
         Self { socket }
     }
 
-    /// Sends a frame as it is.
+    /// Sends a frame as it is. While the queue of a veth's other end is full, which newer kernels
+    /// say (`ENOBUFS`), other threads go first.
     ///
     /// # Panics
-    /// If the kernel refuses it.
+    /// If the kernel refuses it, or the queue does not empty.
     pub fn send(&self, frame: &[u8]) {
-        let sent = self.socket.send(frame).expect("the frame can be sent");
+        let started = Instant::now();
+        let sent = loop {
+            match self.socket.send(frame) {
+                Err(error)
+                    if error.raw_os_error() == Some(libc::ENOBUFS)
+                        && started.elapsed() < QUEUE_EMPTIES =>
+                {
+                    thread::yield_now();
+                }
+                sent => break sent.expect("the frame can be sent"),
+            }
+        };
         assert_eq!(sent, frame.len());
     }
 
