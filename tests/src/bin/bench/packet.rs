@@ -77,7 +77,7 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     } else {
         PREFIXES.as_slice()
     };
-    let batches = BATCHES * (bench.effort.rounds + 1);
+    let batches = BATCHES * (bench.effort.case_rounds + 1);
     bench.progress.begin("packet", prefixes.len() + batches);
     let worlds = prefixes
         .iter()

@@ -10,9 +10,12 @@ use crate::progress::Progress;
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Each case is run once a round.
+    /// Everything is measured once a round.
     pub rounds: usize,
-    /// Of CPU time, for one case in one round.
+    /// Of test runs, which take little time each: many short rounds, so that a machine whose speed
+    /// changes does so within most of them, and the medians are of the same speed.
+    pub case_rounds: usize,
+    /// Of CPU time, for one case in one of these.
     pub case_ns: f64,
     /// Fewer policies.
     pub is_quick: bool,
@@ -22,13 +25,15 @@ impl Effort {
     /// For figures.
     pub const FULL: Self = Self {
         rounds: 9,
-        case_ns: 30e6,
+        case_rounds: 27,
+        case_ns: 10e6,
         is_quick: false,
     };
     /// To see that it works.
     pub const QUICK: Self = Self {
         rounds: 3,
-        case_ns: 10e6,
+        case_rounds: 9,
+        case_ns: 3e6,
         is_quick: true,
     };
 }
@@ -133,8 +138,8 @@ pub fn interleave(
         times.push((effort.case_ns / once).clamp(1e3, 1e7) as u32);
     }
     let mut measured = vec![Vec::new(); cases.len()];
-    for round in 1..=effort.rounds {
-        progress.step(&format!("{what}: round {round} of {}", effort.rounds));
+    for round in 1..=effort.case_rounds {
+        progress.step(&format!("{what}: round {round} of {}", effort.case_rounds));
         for ((case, times), measured) in cases.iter().zip(&times).zip(&mut measured) {
             measured.push(case.run(*times)?);
         }
