@@ -74,6 +74,9 @@ impl ClassEntry {
     /// Some service allows and does not deny the source, or management does. The same in a
     /// whole row.
     pub const ANY_ALLOWS: u16 = 8;
+    /// The rates limit packets: those of no other entry need be looked up for a packet that opens
+    /// no connection.
+    pub const LIMITS_PACKETS: u16 = 16;
     const PROFILE_SHIFT: u32 = 5;
 
     /// Flags and the number of the rates (0: none, as for a source that is exempt).
@@ -96,6 +99,12 @@ impl ClassEntry {
     #[inline(always)]
     pub const fn has(self, flag: u16) -> bool {
         self.0 & flag != 0
+    }
+
+    /// Whether the service lists the source and does not deny it.
+    #[inline(always)]
+    pub const fn allows(self) -> bool {
+        self.0 & (Self::ALLOW | Self::DENY) == Self::ALLOW
     }
 
     /// Number of the rates.
@@ -188,11 +197,23 @@ impl GroupEntry {
     /// The service's number, if there is one.
     #[inline(always)]
     pub const fn service(self) -> Option<u8> {
-        if self.0 & Self::LISTED == 0 {
-            None
+        if self.is_service() {
+            Some(self.number())
         } else {
-            Some(self.0 % SERVICES as u8)
+            None
         }
+    }
+
+    /// Whether there is one.
+    #[inline(always)]
+    pub const fn is_service(self) -> bool {
+        self.0 != Self::UNLISTED.0
+    }
+
+    /// Its number; 0 if there is none.
+    #[inline(always)]
+    pub const fn number(self) -> u8 {
+        self.0 % SERVICES as u8
     }
 
     /// Whether QUIC is spoken.
@@ -274,10 +295,25 @@ pub const UNLISTED_MONITOR: u32 = 1;
 /// It is dropped, but for what answers the host itself.
 pub const UNLISTED_DROP: u32 = 2;
 
-/// Everything of a generation that has a fixed size.
+/// Everything of a generation that has a fixed size. What packets ask most is in front: it shares
+/// a memory page, and its offsets fit an instruction.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Fixed {
+    /// Of the policy.
+    pub settings: Settings,
+    /// Zero: fills the settings to a whole KiB.
+    pub padding: [u64; 119],
+    /// Services, by number.
+    pub services: [Service; SERVICES],
+    /// Service addresses, upper and lower half; IPv4 as `::ffff:a.b.c.d`.
+    pub addresses: [[u64; 2]; ADDRESSES],
+    /// One more than the number of the address that hashes to this place; 0 for none.
+    pub address_places: [u8; ADDRESS_PLACES],
+    /// Rates, by number.
+    pub profiles: [Profile; PROFILES],
+    /// The first classes.
+    pub classes: [ClassRow; FIXED_CLASSES],
     /// TCP ports, as on the wire.
     pub tcp: [PortEntry; 1 << 16],
     /// UDP ports, as on the wire.
@@ -286,20 +322,6 @@ pub struct Fixed {
     pub index4: [u32; 1 << 16],
     /// See `table6`.
     pub index6: [u64; 1 << 16],
-    /// The first classes.
-    pub classes: [ClassRow; FIXED_CLASSES],
-    /// Rates, by number.
-    pub profiles: [Profile; PROFILES],
-    /// Services, by number.
-    pub services: [Service; SERVICES],
-    /// Service addresses, upper and lower half; IPv4 as `::ffff:a.b.c.d`.
-    pub addresses: [[u64; 2]; ADDRESSES],
-    /// One more than the number of the address that hashes to this place; 0 for none.
-    pub address_places: [u8; ADDRESS_PLACES],
-    /// The rest.
-    pub settings: Settings,
-    /// Zero: fills the value to whole KiB.
-    pub padding: [u64; 119],
     /// The first pages.
     pub near: [Page; NEAR_PAGES],
 }

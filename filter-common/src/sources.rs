@@ -13,6 +13,8 @@ pub const WAYS: usize = 8;
 /// The cell has been seen again since it came: a newcomer spares it once.
 const TWICE: u64 = 1 << 63;
 const TAG: u64 = !TWICE & !TIME;
+/// Where the tag stands in a hash.
+pub const HASHED_TAG: u64 = TAG << 1;
 /// Brings the seen-twice bit to just above the bits of a time, below the sign.
 const SPARED_SHIFT: u32 = 20;
 /// A lost compare-and-swap on a known source's cell is tried again this often.

@@ -72,17 +72,15 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
     // The last place that is not above this one belongs to the address. The first is not looked at.
     let key = i64::from(address & 0xffff);
     let places = 1u32 << (entry >> SIZE_SHIFT & 31);
-    let mut place = 0;
+    let mut at = start;
     let mut half = places >> 1;
-    for _ in 0..STEPS {
-        if half == 0 {
-            break;
-        }
-        let at = start.wrapping_add(place + half);
-        let start = i64::from(words[at as usize % words.len()]);
-        place += half & ((start - key - 1) >> 63) as u32;
+    // At most 31 turns: the verifier sees it halved.
+    while half != 0 {
+        let first = i64::from(words[at.wrapping_add(half) as usize % words.len()]);
+        at = at.wrapping_add(half & ((first - key - 1) >> 63) as u32);
         half >>= 1;
     }
+    let place = at.wrapping_sub(start);
     let class = if entry & ALTERNATING != 0 {
         // Places 0 and 1 are the first range, 2 the second, and so on, in turn. Without a branch:
         // it would be mispredicted half of the time.

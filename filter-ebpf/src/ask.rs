@@ -32,7 +32,7 @@ where
         add(words, BYPASSED);
     }
     let decision = decide(packet, &Asking { tables, words }, || now_ns);
-    words[word::OUTCOME].set(u64::from(decision.outcome.number()));
+    words[word::OUTCOME].set(u64::from(decision.outcome().number()));
 }
 
 #[inline(always)]

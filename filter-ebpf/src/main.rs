@@ -52,7 +52,7 @@ pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn run(ctx: &XdpContext, frame: Frame) -> u32 {
     let (decision, interface) = judge(ctx, &frame);
-    let length = if decision.outcome.may_precede_length() {
+    let length = if decision.may_precede_length() {
         frame.whole_length()
     } else {
         frame.length()

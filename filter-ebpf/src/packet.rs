@@ -57,6 +57,18 @@ pub(crate) trait Fields {
     fn wire16_at<const AT: usize>(&self) -> u16 {
         u16::from_ne_bytes(self.bytes::<AT, 2>())
     }
+
+    /// An address as it stands on the wire, or half of one.
+    #[inline(always)]
+    fn wire32_at<const AT: usize>(&self) -> u32 {
+        u32::from_ne_bytes(self.bytes::<AT, 4>())
+    }
+
+    /// As above.
+    #[inline(always)]
+    fn wire64_at<const AT: usize>(&self) -> u64 {
+        u64::from_ne_bytes(self.bytes::<AT, 8>())
+    }
 }
 
 impl<const M: usize> Fields for [u8; M] {

@@ -5,7 +5,8 @@ use crate::parse::{Parsed, Segment, parse};
 use crate::stages::service::Opens;
 use crate::stages::{access, ban, fragment, rate, reply, service};
 use crate::tables::{Finding, Tables};
-use filter_common::policy::{ClassEntry, UNLISTED_PASS};
+use filter_common::addr::Address;
+use filter_common::policy::{ClassEntry, PortEntry, UNLISTED_PASS};
 use filter_common::verdict::{Decision, Outcome};
 
 /// Judges one packet. `now` is the coarse clock in nanoseconds, asked only where time matters.
@@ -17,12 +18,8 @@ where
 {
     let decision = rows(packet, tables, now);
     // Asked last: only what would end a packet can be spared.
-    if decision.outcome.drops() && (tables.fixed().settings.is_monitor != 0 || tables.is_bypassed())
-    {
-        return Decision {
-            outcome: decision.outcome.spared(),
-            ..decision
-        };
+    if decision.drops() && (tables.fixed().settings.is_monitor != 0 || tables.is_bypassed()) {
+        return decision.spared();
     }
     decision
 }
@@ -67,6 +64,9 @@ where
     let port = service::port(tables.fixed(), segment);
     let listed = service::resolve(tables, port, segment)?;
     tables.tell(Finding::Listed(listed));
+    if !listed.is_service() && !port.is_management() {
+        return Some(Decision::general(unlisted(tables, port, segment)));
+    }
     let opens = match service::opens(packet, listed, segment) {
         Opens::Known(cost) => cost,
         Opens::ShortInitial(service) => {
@@ -74,41 +74,53 @@ where
         }
         Opens::Hidden => return Some(Decision::general(Outcome::FRAGMENT)),
     };
-    let service = listed.service();
-    if service.is_none() && !port.is_management() {
-        return Some(Decision::general(unlisted(tables, port, segment)));
+    let service = listed.number();
+    let entry = access::entry(tables, segment.source, service)?;
+    if port.is_management() {
+        if entry.has(ClassEntry::MANAGEMENT) {
+            return Some(Decision::general(Outcome::MANAGEMENT));
+        }
+        if !listed.is_service() {
+            return Some(Decision::general(unlisted(tables, port, segment)));
+        }
     }
-    let entry = access::entry(tables, segment.source, service.unwrap_or(0))?;
-    if port.is_management() && entry.has(ClassEntry::MANAGEMENT) {
-        return Some(Decision::general(Outcome::MANAGEMENT));
-    }
-    let Some(service) = service else {
-        return Some(Decision::general(unlisted(tables, port, segment)));
+    let outcome = match refused(tables, segment.source, service, entry, &now) {
+        Some(outcome) => outcome,
+        None => rate::limit(tables, segment.source, service, entry, opens, now)?,
     };
-    let outcome = if ban::is_banned(tables, segment.source, service, &now) {
-        Outcome::BANNED
-    } else if entry.has(ClassEntry::DENY) {
-        Outcome::DENIED
-    } else if !entry.has(ClassEntry::ALLOW)
-        && !ban::is_allowed(tables, segment.source, service, &now)
-    {
-        Outcome::NOT_ALLOWED
+    let logged = if opens.is_some() {
+        service::logs_connections(tables, service)
     } else {
-        rate::limit(tables, segment.source, service, entry, opens, now)?
+        0
     };
-    Some(Decision {
-        logged: u32::from(opens.is_some()) & service::logs_connections(tables, service),
-        ..service::judged(tables, service, outcome)
-    })
+    Some(service::judged(tables, service, outcome).logged(logged))
+}
+
+/// Rows 8 to 10.
+#[inline(always)]
+fn refused<T: Tables>(
+    tables: &T,
+    source: Address,
+    service: u8,
+    entry: ClassEntry,
+    now: impl Fn() -> u64,
+) -> Option<Outcome> {
+    if ban::is_banned(tables, source, service, &now) {
+        Some(Outcome::BANNED)
+    } else if entry.allows() {
+        None
+    } else if entry.has(ClassEntry::DENY) {
+        Some(Outcome::DENIED)
+    } else if ban::is_allowed(tables, source, service, &now) {
+        None
+    } else {
+        Some(Outcome::NOT_ALLOWED)
+    }
 }
 
 /// Row 7.
 #[inline(always)]
-fn unlisted<T: Tables>(
-    tables: &T,
-    port: filter_common::policy::PortEntry,
-    segment: &Segment,
-) -> Outcome {
+fn unlisted<T: Tables>(tables: &T, port: PortEntry, segment: &Segment) -> Outcome {
     if tables.fixed().settings.unlisted == UNLISTED_PASS {
         return Outcome::UNLISTED_PASSED;
     }

@@ -229,9 +229,9 @@ pub fn by_test_run(tested: &mut Tested, seed: u64, packets: usize, start_ns: u64
             described()
         );
         let decision = host.decide(&run.generation, &frame);
-        let found = verdict(decision.outcome, decision.service());
+        let found = verdict(decision.outcome(), decision.service());
         ensure!(
-            found == wanted && asked.outcome() == decision.outcome,
+            found == wanted && asked.outcome() == decision.outcome(),
             "the host says {found:?}, explain {:?}, the oracle {wanted:?}\n{}",
             asked.outcome(),
             described()

@@ -26,7 +26,7 @@ fn the_host_agrees_with_the_oracle() {
             host.now_ns = run.context.now_ns;
             let wanted = oracle.judge(&run.policy, &run.context, &frame);
             let decision = host.decide(&run.generation, &frame);
-            let found = verdict(decision.outcome, decision.service());
+            let found = verdict(decision.outcome(), decision.service());
             assert_eq!(found, wanted, "{}", run.describe(seed, &frame));
             // Without its sockets it is another's answer.
             if wanted.reason == "reply" {

@@ -54,7 +54,7 @@ fn kernel_and_offline_answers_agree_and_come_true() {
         if service.is_some() {
             assert_eq!(asked.service(), service, "{name}");
         }
-        assert_eq!(decision.outcome, outcome, "{name}");
+        assert_eq!(decision.outcome(), outcome, "{name}");
     }
 }
 

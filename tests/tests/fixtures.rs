@@ -40,7 +40,7 @@ fn the_host_decides_as_the_table_says() {
             host.decide(&generation, frame);
         }
         let decision = host.decide(&generation, &fixture.frame);
-        let found = found(decision.outcome, decision.service());
+        let found = found(decision.outcome(), decision.service());
         assert_eq!(
             found, fixture.expected,
             "{}: {:02x?}",
@@ -54,7 +54,7 @@ fn frames_shorter_than_a_header_are_malformed() {
     let generation = generation(Unlisted::Pass, false);
     for length in 0..14 {
         let decision = Host::default().decide(&generation, &vec![0; length]);
-        assert_eq!(decision.outcome, Outcome::MALFORMED, "{length} bytes");
+        assert_eq!(decision.outcome(), Outcome::MALFORMED, "{length} bytes");
     }
 }
 

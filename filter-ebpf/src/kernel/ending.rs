@@ -11,7 +11,7 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
 use filter_common::event::{Budget, Event, Limits};
-use filter_common::verdict::{Decision, Outcome};
+use filter_common::verdict::Decision;
 use filter_ebpf::parse::describe::describe;
 
 /// Ends a packet whose decision is reported. Returns the verdict.
@@ -19,44 +19,35 @@ use filter_ebpf::parse::describe::describe;
 /// In a flood nearly every packet is one of those that no budget is left for: they end here.
 #[inline(always)]
 pub fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
-    let reason = decision.outcome.reason_number();
+    let reason = decision.reason_number();
     if let Some(budget) = budget()
         && budget.is_spent(reason, clock::tick())
         && !record::is_logging()
     {
         budget.count_lost(reason);
-        return verdict(decision.outcome);
+        return verdict(decision);
     }
-    let outcome = u32::from(decision.outcome.number());
-    let service = u32::from(decision.service);
-    edge_filter_end(ctx.ctx, outcome, service, interface, length)
+    edge_filter_end(ctx.ctx, decision.to_bits(), interface, length)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn edge_filter_end(
-    ctx: *mut xdp_md,
-    outcome: u32,
-    service: u32,
-    interface: u32,
-    length: u64,
-) -> u32 {
+extern "C" fn edge_filter_end(ctx: *mut xdp_md, decision: u32, interface: u32, length: u64) -> u32 {
     let ctx = XdpContext::new(ctx);
-    let Some(outcome) = Outcome::from_number(outcome as u8) else {
-        return XDP_ABORTED;
-    };
-    let decision = Decision::of_service(outcome, service as u8);
+    let decision = Decision::from_bits(decision);
     report(&ctx, decision, interface, length);
     record::log(&ctx, decision, interface);
-    verdict(outcome)
+    verdict(decision)
 }
 
 #[inline(always)]
-fn verdict(outcome: Outcome) -> u32 {
-    match outcome {
-        Outcome::FAULT => XDP_ABORTED,
-        outcome if outcome.drops() => XDP_DROP,
-        _ => XDP_PASS,
+fn verdict(decision: Decision) -> u32 {
+    if !decision.drops() {
+        XDP_PASS
+    } else if decision.is_fault() {
+        XDP_ABORTED
+    } else {
+        XDP_DROP
     }
 }
 
@@ -77,7 +68,7 @@ fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
     let Some(limits) = EVENT_LIMITS.get(0) else {
         return;
     };
-    let reason = decision.outcome.reason_number();
+    let reason = decision.reason_number();
     // The tick first: should another begin in between, the clock's is the later one.
     let tick = clock::tick();
     let now = clock::coarse_ns();
@@ -86,8 +77,9 @@ fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
         budget.count_lost(reason);
         return;
     }
-    let outcome = u32::from(decision.outcome.number());
-    let decision = outcome | u32::from(decision.service) << 8 | interface << 16;
+    let outcome = u32::from(decision.outcome().number());
+    let service = u32::from(decision.service().unwrap_or(0));
+    let decision = outcome | service << 8 | interface << 16;
     if edge_filter_event(ctx.ctx, decision, length, now) == SENT {
         budget.count_sent();
     } else {

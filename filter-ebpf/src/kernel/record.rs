@@ -4,7 +4,7 @@ use super::maps::{COUNTS, NOTES};
 use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::macro_support::{self, Level};
 use aya_log_ebpf::{debug, error};
-use filter_common::verdict::{Decision, Note, Outcome};
+use filter_common::verdict::{Decision, Note};
 
 /// Counts a packet, once.
 #[inline(always)]
@@ -39,11 +39,11 @@ pub fn is_logging() -> bool {
 /// default the verifier removes this.
 #[inline(always)]
 pub fn log(ctx: &XdpContext, decision: Decision, interface: u32) {
-    let outcome = u32::from(decision.outcome.number());
-    if decision.outcome == Outcome::FAULT {
+    if decision.is_fault() {
         error!(ctx, "fault: interface slot {}", interface);
-    } else if decision.outcome.drops() {
-        let service = u32::from(decision.service);
+    } else if decision.drops() {
+        let outcome = u32::from(decision.outcome().number());
+        let service = u32::from(decision.service().unwrap_or(0));
         debug!(
             ctx,
             "drop: interface slot {}, service {}, outcome {}", interface, service, outcome

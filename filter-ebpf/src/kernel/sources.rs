@@ -4,9 +4,9 @@
 
 use super::cells::KernelCell;
 use super::maps::{CONNECTIONS, PACKETS};
-use super::tables::Shared;
 use filter_common::gcra::{Cost, Kind, Rate};
-use filter_common::sources::{self, Taken, WAYS};
+use filter_common::sources::{self, HASHED_TAG, Taken, WAYS};
+use filter_common::state::State;
 
 /// Bits of `operation`.
 const QUARTER: u32 = 1;
@@ -22,20 +22,42 @@ const FAULT: u32 = 8;
 const NOT_KNOWN: u64 = 1 << 62;
 const NO_CELLS: u64 = 1 << 63;
 
+/// What names a set and a tag: of a hash, the bits of the tag and the number of the set.
+#[inline(always)]
+fn place(state: &State, kind: Kind, hash: u64) -> u64 {
+    let mask = match kind {
+        Kind::Connection => state.connection_set_mask,
+        Kind::Packet => state.packet_set_mask,
+    };
+    hash & (HASHED_TAG | mask)
+}
+
+/// The set of cells of a place.
+#[inline(always)]
+fn cells(kind: Kind, place: u64) -> Option<&'static [KernelCell; WAYS]> {
+    match kind {
+        Kind::Connection => CONNECTIONS.get(place as u32),
+        Kind::Packet => PACKETS.get(place as u32),
+    }
+}
+
 /// The set of cells that a hash names.
 #[inline(always)]
-pub fn cells(kind: Kind, hash: u64) -> Option<&'static [KernelCell; WAYS]> {
-    let shared = Shared::open()?;
-    match kind {
-        Kind::Connection => CONNECTIONS.get((hash & shared.state().connection_set_mask) as u32),
-        Kind::Packet => PACKETS.get((hash & shared.state().packet_set_mask) as u32),
-    }
+pub fn cells_of(state: &State, kind: Kind, hash: u64) -> Option<&'static [KernelCell; WAYS]> {
+    cells(kind, place(state, kind, hash))
 }
 
 /// `Tables::take`.
 #[inline(always)]
-pub fn take(kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
-    let result = call(kind, hash, rate, cost, now_ns, 0)?;
+pub fn take(
+    state: &State,
+    kind: Kind,
+    hash: u64,
+    rate: &Rate,
+    cost: Cost,
+    now_ns: u64,
+) -> Option<Taken> {
+    let result = call(kind, place(state, kind, hash), rate, cost, now_ns, 0)?;
     Some(Taken {
         conforms: result & CONFORMS != 0,
         evicted: result & EVICTED != 0,
@@ -45,30 +67,38 @@ pub fn take(kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Opti
 
 /// `Tables::peek`.
 #[inline(always)]
-pub fn peek(kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
-    Some(call(kind, hash, rate, cost, now_ns, PEEK)? & CONFORMS != 0)
+pub fn peek(
+    state: &State,
+    kind: Kind,
+    hash: u64,
+    rate: &Rate,
+    cost: Cost,
+    now_ns: u64,
+) -> Option<bool> {
+    Some(call(kind, place(state, kind, hash), rate, cost, now_ns, PEEK)? & CONFORMS != 0)
 }
 
 /// `Tables::look`.
 #[inline(always)]
-pub fn look(kind: Kind, hash: u64) -> Option<Option<u64>> {
-    let state = match kind {
-        Kind::Connection => edge_filter_look_connection(hash),
-        Kind::Packet => edge_filter_look_packet(hash),
+pub fn look(state: &State, kind: Kind, hash: u64) -> Option<Option<u64>> {
+    let place = place(state, kind, hash);
+    let time = match kind {
+        Kind::Connection => edge_filter_look_connection(place),
+        Kind::Packet => edge_filter_look_packet(place),
     };
-    if state & NO_CELLS != 0 {
+    if time & NO_CELLS != 0 {
         None
-    } else if state & NOT_KNOWN != 0 {
+    } else if time & NOT_KNOWN != 0 {
         Some(None)
     } else {
-        Some(Some(state))
+        Some(Some(time))
     }
 }
 
 #[inline(always)]
 fn call(
     kind: Kind,
-    hash: u64,
+    place: u64,
     rate: &Rate,
     cost: Cost,
     now_ns: u64,
@@ -80,7 +110,7 @@ fn call(
         Kind::Connection => edge_filter_connection,
         Kind::Packet => edge_filter_packet,
     };
-    let result = book(operation | cost, hash, interval_q8, limit, now_ns);
+    let result = book(operation | cost, place, interval_q8, limit, now_ns);
     if result & FAULT != 0 {
         None
     } else {
@@ -96,43 +126,43 @@ fn call(
 #[inline(never)]
 extern "C" fn edge_filter_connection(
     operation: u32,
-    hash: u64,
+    place: u64,
     interval_q8: u64,
     limit: u64,
     now_ns: u64,
 ) -> u32 {
     let rate = Rate::from_parts(interval_q8, limit);
-    apply(Kind::Connection, operation, hash, rate, now_ns)
+    apply(Kind::Connection, operation, place, rate, now_ns)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn edge_filter_packet(
     operation: u32,
-    hash: u64,
+    place: u64,
     interval_q8: u64,
     limit: u64,
     now_ns: u64,
 ) -> u32 {
     let rate = Rate::from_parts(interval_q8, limit);
-    apply(Kind::Packet, operation, hash, rate, now_ns)
+    apply(Kind::Packet, operation, place, rate, now_ns)
 }
 
 #[inline(always)]
-fn apply(kind: Kind, operation: u32, hash: u64, rate: Rate, now_ns: u64) -> u32 {
+fn apply(kind: Kind, operation: u32, place: u64, rate: Rate, now_ns: u64) -> u32 {
     let cost = if operation & QUARTER != 0 {
         Cost::Quarter
     } else {
         Cost::Whole
     };
-    let Some(cells) = cells(kind, hash) else {
+    let Some(cells) = cells(kind, place) else {
         return FAULT;
     };
     let now = kind.time(now_ns);
     if operation & PEEK != 0 {
-        return u32::from(sources::peek(cells, hash, &rate, cost, now));
+        return u32::from(sources::peek(cells, place, &rate, cost, now));
     }
-    let taken = sources::take(cells, hash, &rate, cost, now);
+    let taken = sources::take(cells, place, &rate, cost, now);
     (u32::from(taken.conforms) * CONFORMS)
         | (u32::from(taken.evicted) * EVICTED)
         | (u32::from(taken.contended) * CONTENDED)
@@ -140,20 +170,20 @@ fn apply(kind: Kind, operation: u32, hash: u64, rate: Rate, now_ns: u64) -> u32 
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn edge_filter_look_connection(hash: u64) -> u64 {
-    state(Kind::Connection, hash)
+extern "C" fn edge_filter_look_connection(place: u64) -> u64 {
+    state(Kind::Connection, place)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn edge_filter_look_packet(hash: u64) -> u64 {
-    state(Kind::Packet, hash)
+extern "C" fn edge_filter_look_packet(place: u64) -> u64 {
+    state(Kind::Packet, place)
 }
 
 #[inline(always)]
-fn state(kind: Kind, hash: u64) -> u64 {
-    let Some(cells) = cells(kind, hash) else {
+fn state(kind: Kind, place: u64) -> u64 {
+    let Some(cells) = cells(kind, place) else {
         return NO_CELLS;
     };
-    sources::look(cells, hash).unwrap_or(NOT_KNOWN)
+    sources::look(cells, place).unwrap_or(NOT_KNOWN)
 }

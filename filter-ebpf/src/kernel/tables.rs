@@ -126,22 +126,22 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[KernelCell; WAYS]> {
-        sources::cells(kind, hash)
+        sources::cells_of(self.shared.state(), kind, hash)
     }
 
     #[inline(always)]
     fn take(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
-        sources::take(kind, hash, rate, cost, now_ns)
+        sources::take(self.shared.state(), kind, hash, rate, cost, now_ns)
     }
 
     #[inline(always)]
     fn peek(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
-        sources::peek(kind, hash, rate, cost, now_ns)
+        sources::peek(self.shared.state(), kind, hash, rate, cost, now_ns)
     }
 
     #[inline(always)]
     fn look(&self, kind: Kind, hash: u64) -> Option<Option<u64>> {
-        sources::look(kind, hash)
+        sources::look(self.shared.state(), kind, hash)
     }
 
     #[inline(always)]

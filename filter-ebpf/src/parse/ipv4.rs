@@ -15,14 +15,12 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
     if header[0] >> 4 != 4 || length < HEADER || total < length || !packet.reaches(end) {
         return Err(Parsed::Malformed);
     }
-    // Flags: reserved, don't fragment, more fragments; then the offset in units of 8 bytes.
-    let fragment = header.u16_at::<6>();
     Ok(Datagram {
         source: Address::V4(header.u32_at::<12>()),
-        destination: Address::V4(header.u32_at::<16>()),
+        destination: [0, header.wire32_at::<16>().into()],
         protocol: header[9],
         at: at + length,
         end,
-        fragment: Fragment(fragment << 3 | fragment >> 13 & 1),
+        fragment: Fragment(header.u16_at::<6>()),
     })
 }

@@ -1,5 +1,6 @@
 //! The IPv6 header and its extension headers (RFC 8200).
 
+use super::transport::{TCP, UDP};
 use super::{Datagram, Fragment, Parsed};
 use crate::packet::{Fields as _, Packet};
 use filter_common::addr::Address;
@@ -40,10 +41,7 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
             upper: header.u64_at::<8>(),
             lower: header.u64_at::<16>(),
         },
-        destination: Address::V6 {
-            upper: header.u64_at::<24>(),
-            lower: header.u64_at::<32>(),
-        },
+        destination: [header.wire64_at::<24>(), header.wire64_at::<32>()],
         protocol: header[6],
         at: at + HEADER,
         end,
@@ -55,6 +53,10 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
 /// Past the extension headers, or to where a later fragment's data begins.
 #[inline(always)]
 fn extensions<P: Packet + ?Sized>(packet: &P, mut ip: Datagram) -> Result<Datagram, Parsed> {
+    // Nearly every packet has none.
+    if ip.protocol == TCP || ip.protocol == UDP {
+        return Ok(ip);
+    }
     let mut fragment = 0u16;
     for _ in 0..EXTENSION_HEADERS {
         if !is_extension(ip.protocol) {
@@ -85,7 +87,7 @@ fn extensions<P: Packet + ?Sized>(packet: &P, mut ip: Datagram) -> Result<Datagr
         };
         ip.protocol = (header >> 24) as u8;
         if fragment >> 3 != 0 {
-            ip.fragment = Fragment(fragment & !SEEN);
+            ip.fragment = state(fragment);
             return Ok(ip);
         }
         let after = (ip.at + size) & OFFSET_MASK;
@@ -97,8 +99,15 @@ fn extensions<P: Packet + ?Sized>(packet: &P, mut ip: Datagram) -> Result<Datagr
     if is_extension(ip.protocol) {
         return Err(Parsed::Malformed);
     }
-    ip.fragment = Fragment(fragment & !SEEN);
+    ip.fragment = state(fragment);
     Ok(ip)
+}
+
+/// Of a fragment header's second word: the offset in units of 8 bytes, reserved bits, and in the
+/// lowest whether more fragments follow.
+#[inline(always)]
+fn state(fragment: u16) -> Fragment {
+    Fragment(fragment >> 3 | ((fragment & 1) * Fragment::MORE))
 }
 
 #[inline(always)]

@@ -11,6 +11,7 @@ mod transport;
 use crate::packet::Packet;
 use ethernet::Network;
 use filter_common::addr::Address;
+use filter_common::gcra::Cost;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +43,8 @@ pub enum Parsed {
 pub struct Segment {
     /// Who sent it.
     pub source: Address,
-    /// To which of the host's addresses.
-    pub destination: Address,
+    /// To whom.
+    destination: Destination,
     /// As on the wire.
     pub source_port: u16,
     /// As on the wire.
@@ -52,13 +53,31 @@ pub struct Segment {
     pub transport: Transport,
 }
 
+/// An address of the source's family, as it stands on the wire: few packets are asked for it.
+type Destination = [u64; 2];
+
+impl Segment {
+    /// To which of the host's addresses.
+    #[inline(always)]
+    pub fn destination(&self) -> Address {
+        let [upper, lower] = self.destination;
+        match self.source {
+            Address::V4(_) => Address::V4(u32::from_be(lower as u32)),
+            Address::V6 { .. } => Address::V6 {
+                upper: u64::from_be(upper),
+                lower: u64::from_be(lower),
+            },
+        }
+    }
+}
+
 /// What the rows ask of a transport header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP.
     Tcp {
-        /// SYN without ACK.
-        opens: bool,
+        /// What it costs to open a connection: SYN without ACK. `None` for every other segment.
+        opens: Option<Cost>,
     },
     /// UDP.
     Udp {
@@ -75,7 +94,7 @@ pub enum Transport {
 #[derive(Clone, Copy)]
 struct Datagram {
     source: Address,
-    destination: Address,
+    destination: Destination,
     protocol: u8,
     /// Offset of the transport header.
     at: usize,
@@ -84,26 +103,29 @@ struct Datagram {
     fragment: Fragment,
 }
 
-/// Fragment state as one number: the offset in bytes, a multiple of 8, and in bit 0 whether more
-/// follow. 0 is a whole packet.
+/// Fragment state, as an IPv4 header has it: flags of which one says that more fragments follow,
+/// then the offset in units of 8 bytes. 0 is a whole packet.
 #[derive(Clone, Copy)]
 struct Fragment(u16);
 
 impl Fragment {
+    const MORE: u16 = 1 << 13;
+    const OFFSET: u16 = Self::MORE - 1;
+
     #[inline(always)]
     fn is_later(self) -> bool {
-        self.0 >> 3 != 0
+        self.0 & Self::OFFSET != 0
     }
 
     #[inline(always)]
     fn is_first(self) -> bool {
-        self.0 & 1 != 0
+        self.0 & Self::MORE != 0
     }
 
     /// TCP at offset 8 or 16 could rewrite the flags of the first fragment (RFC 3128, RFC 1858).
     #[inline(always)]
     fn overlaps_tcp_header(self) -> bool {
-        self.0 >> 3 < 3
+        self.0 & Self::OFFSET < 3
     }
 }
 

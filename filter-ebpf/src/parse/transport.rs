@@ -3,6 +3,7 @@
 use super::{Datagram, Parsed, Segment, Transport};
 use crate::packet::{Fields as _, Packet};
 use filter_common::addr::Address;
+use filter_common::gcra::Cost;
 
 const ICMP: u8 = 1;
 const IGMP: u8 = 2;
@@ -60,14 +61,17 @@ fn tcp<P: Packet + ?Sized>(packet: &P, ip: &Datagram) -> Parsed {
     if ip.at + length > ip.end {
         return cut_short(ip);
     }
+    let opens = if header[13] & (SYN | ACK) == SYN {
+        Some(Cost::Whole)
+    } else {
+        None
+    };
     Parsed::Segment(Segment {
         source: ip.source,
         destination: ip.destination,
         source_port: header.wire16_at::<0>(),
         port: header.wire16_at::<2>(),
-        transport: Transport::Tcp {
-            opens: header[13] & (SYN | ACK) == SYN,
-        },
+        transport: Transport::Tcp { opens },
     })
 }
 

@@ -13,8 +13,10 @@ pub fn is_banned<T: Tables>(
     service: u8,
     now: impl Fn() -> u64,
 ) -> bool {
-    is_banned_from(tables, source, Scope::Service(service), &now)
-        || is_banned_from(tables, source, Scope::All, &now)
+    // Most policies have none at most times.
+    tables.exceptions() != 0
+        && (is_banned_from(tables, source, Scope::Service(service), &now)
+            || is_banned_from(tables, source, Scope::All, &now))
 }
 
 /// Whether there is a ban of just this scope.
@@ -45,8 +47,9 @@ pub fn is_allowed<T: Tables>(
     service: u8,
     now: impl Fn() -> u64,
 ) -> bool {
-    is_allowed_by(tables, source, Scope::Service(service), &now)
-        || is_allowed_by(tables, source, Scope::All, &now)
+    tables.exceptions() != 0
+        && (is_allowed_by(tables, source, Scope::Service(service), &now)
+            || is_allowed_by(tables, source, Scope::All, &now))
 }
 
 /// Whether there is a timed allow of just this scope.

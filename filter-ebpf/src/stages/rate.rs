@@ -20,6 +20,10 @@ pub fn limit<T: Tables>(
     opens: Option<Cost>,
     now: impl Fn() -> u64,
 ) -> Option<Outcome> {
+    // An established connection, mostly: its rates are another cache line.
+    if opens.is_none() && !entry.has(ClassEntry::LIMITS_PACKETS) {
+        return Some(Outcome::ALLOWED);
+    }
     let fixed = tables.fixed();
     let profile = &fixed.profiles[entry.profile() % PROFILES];
     let connections = opens.filter(|_| profile.connections.is_limit());

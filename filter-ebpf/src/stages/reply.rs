@@ -10,14 +10,14 @@ use filter_common::verdict::Outcome;
 pub fn answers_host<T: Tables>(tables: &T, port: PortEntry, segment: &Segment) -> bool {
     let ends = Ends {
         source: segment.source,
-        destination: segment.destination,
+        destination: segment.destination(),
         source_port: segment.source_port,
         port: segment.port,
     };
     match segment.transport {
         // Refused without a look-up, `reply_ports` or not: a flood of SYNs stays cheap.
-        Transport::Tcp { opens: true } => false,
-        Transport::Tcp { opens: false } => port.is_reply() || tables.has_tcp_connection(&ends),
+        Transport::Tcp { opens: Some(_) } => false,
+        Transport::Tcp { opens: None } => port.is_reply() || tables.has_tcp_connection(&ends),
         Transport::Udp { .. } => {
             port.is_reply()
                 || match tables.udp_socket(&ends) {

@@ -30,7 +30,7 @@ pub fn resolve<T: Tables>(tables: &T, port: PortEntry, segment: &Segment) -> Opt
         Err(group) => group,
     };
     let fixed = tables.fixed();
-    let address = match (fixed.settings.has_addresses, segment.destination) {
+    let address = match (fixed.settings.has_addresses, segment.destination()) {
         (0, _) => 0,
         (_, Address::V4(address)) => address_slot(fixed, 0, MAPPED | u64::from(address)),
         (_, Address::V6 { upper, lower }) => address_slot(fixed, upper, lower),
@@ -53,8 +53,7 @@ pub enum Opens {
 #[inline(always)]
 pub fn opens<P: Packet + ?Sized>(packet: &P, entry: GroupEntry, segment: &Segment) -> Opens {
     match segment.transport {
-        Transport::Tcp { opens: true } => Opens::Known(Some(Cost::Whole)),
-        Transport::Tcp { opens: false } => Opens::Known(None),
+        Transport::Tcp { opens } => Opens::Known(opens),
         Transport::Udp {
             payload,
             payload_length,
@@ -76,8 +75,9 @@ pub fn opens<P: Packet + ?Sized>(packet: &P, entry: GroupEntry, segment: &Segmen
 /// A service's outcome, spared where the service is in monitor mode.
 #[inline(always)]
 pub fn judged<T: Tables>(tables: &T, service: u8, outcome: Outcome) -> Decision {
-    let is_monitor = tables.fixed().services[usize::from(service) % SERVICES].is_monitor != 0;
-    let outcome = if is_monitor {
+    let settings = || &tables.fixed().services[usize::from(service) % SERVICES];
+    // Asked only of what would end: what passes need not read it.
+    let outcome = if outcome.drops() && settings().is_monitor != 0 {
         outcome.spared()
     } else {
         outcome

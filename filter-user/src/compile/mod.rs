@@ -109,6 +109,7 @@ pub fn compile(policy: &Policy, ids: &Ids) -> Result<Generation, CompileError> {
     fixed.settings.fixed_classes = FIXED_CLASSES as u32;
     fixed.settings.near_pages = NEAR_PAGES as u32;
     fixed.settings.class_page = pages.len() as u32;
+    profiles.mark(&mut classes.rows);
     write_classes(&classes.rows, &mut fixed, &mut pages)?;
     fixed.settings.group_page = pages.len() as u32;
     ports::write_groups(&groups, &mut pages)?;

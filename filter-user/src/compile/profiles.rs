@@ -4,7 +4,7 @@ use super::error::CompileError;
 use super::summary::RateSummary;
 use crate::config::policy::{Override, Policy, Rate as Written, Service, Sources};
 use filter_common::gcra::{Kind, Rate};
-use filter_common::policy::{PROFILES, Profile};
+use filter_common::policy::{ClassEntry, ClassRow, PROFILES, Profile};
 use std::collections::HashMap;
 
 /// How many services an error names.
@@ -53,6 +53,15 @@ impl Profiles {
             profiles.overrides.push(overrides);
         }
         Ok(profiles)
+    }
+
+    /// Marks in rows of classes which entries' rates limit packets.
+    pub fn mark(&self, rows: &mut [ClassRow]) {
+        for entry in rows.as_flattened_mut() {
+            if self.table[entry.profile()].packets.is_limit() {
+                *entry = ClassEntry::from_bits(entry.to_bits() | ClassEntry::LIMITS_PACKETS);
+            }
+        }
     }
 
     fn number(

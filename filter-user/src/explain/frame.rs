@@ -97,6 +97,8 @@ fn ports(question: &Question, port: u16) -> Vec<u8> {
 mod tests {
     use super::super::question::Flags;
     use super::*;
+    use filter_common::addr::Address;
+    use filter_common::gcra::Cost;
     use filter_ebpf::parse::{Parsed, Transport, parse};
 
     fn asked(source: &str, destination: &str, what: What, vlans: &[u16]) -> Parsed {
@@ -111,6 +113,16 @@ mod tests {
         parse(&frame(&question)[..])
     }
 
+    fn address(text: &str) -> Address {
+        match text.parse().unwrap() {
+            IpAddr::V4(address) => Address::V4(address.into()),
+            IpAddr::V6(address) => Address::V6 {
+                upper: (u128::from(address) >> 64) as u64,
+                lower: u128::from(address) as u64,
+            },
+        }
+    }
+
     #[test]
     fn the_frame_is_what_was_asked_about() {
         for (source, destination) in [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")] {
@@ -118,9 +130,16 @@ mod tests {
                 let Parsed::Segment(tcp) = asked(source, destination, What::Tcp(443), vlans) else {
                     panic!("no segment");
                 };
-                assert_eq!(tcp.transport, Transport::Tcp { opens: true });
+                assert_eq!(
+                    tcp.transport,
+                    Transport::Tcp {
+                        opens: Some(Cost::Whole)
+                    }
+                );
                 assert_eq!(tcp.port, 443_u16.to_be());
                 assert_eq!(tcp.source_port, 50_000_u16.to_be());
+                assert_eq!(tcp.destination(), address(destination));
+                assert_eq!(tcp.source, address(source));
             }
             for (what, length) in [(What::Udp(53), 8), (What::Quic(443), 1200)] {
                 let Parsed::Segment(udp) = asked(source, destination, what, &[]) else {

@@ -80,7 +80,7 @@ pub fn ask(
             transport: peer.transport,
             count: peer.count,
             loses: lost.loses,
-            reason: lost.first.outcome.reason().label().into(),
+            reason: lost.first.outcome().reason().label().into(),
             service: service.map(|service| service.name.clone()),
             file: candidate.sources.first().map(|source| source.path.clone()),
             line: match service {
@@ -136,7 +136,7 @@ impl View<'_> {
                     ),
                 ];
                 for (loses, decision) in asked {
-                    let Some(decision) = decision.filter(|d| is_loss(d.outcome)) else {
+                    let Some(decision) = decision.filter(|d| is_loss(d.outcome())) else {
                         continue;
                     };
                     match &mut lost {

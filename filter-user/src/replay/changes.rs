@@ -49,14 +49,14 @@ impl Changes {
             .or_default();
         count.packets += 1;
         count.bytes += bytes;
-        let (was_dropped, is_dropped) = (then.outcome.is_reported(), now.outcome.is_reported());
+        let (was_dropped, is_dropped) = (then.outcome().is_reported(), now.outcome().is_reported());
         if was_dropped == is_dropped {
             return;
         }
         let (sources, outcome) = if is_dropped {
-            (&mut self.newly_dropped, now.outcome)
+            (&mut self.newly_dropped, now.outcome())
         } else {
-            (&mut self.newly_passed, then.outcome)
+            (&mut self.newly_passed, then.outcome())
         };
         if let Some(source) = source() {
             sources.add(source, outcome.reason(), bytes, now_ns);

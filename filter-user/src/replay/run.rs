@@ -112,11 +112,11 @@ impl Replay {
         self.seen.cut += u64::from(captured.is_cut());
         self.judge.count(now, bytes);
         let source = || ends(&frame).map(|(source, _)| source);
-        if now.outcome.is_reported()
+        if now.outcome().is_reported()
             && let Some(source) = source()
         {
             self.dropped
-                .add(source, now.outcome.reason(), bytes, self.clock.now_ns());
+                .add(source, now.outcome().reason(), bytes, self.clock.now_ns());
         }
         if let (Some(changes), Some(then)) = (&mut self.changes, then) {
             changes.add(then, now, bytes, self.clock.now_ns(), source);

@@ -78,7 +78,7 @@ fn ask_at_the_edges(policy: &Policy, list: &PrefixList) {
             ..Context::default()
         };
         let wanted = oracle.judge(policy, &context, &frame);
-        let outcome = host.decide(&generation, &frame).outcome;
+        let outcome = host.decide(&generation, &frame).outcome();
         assert_eq!(outcome.reason().label(), wanted.reason, "{source}");
     };
     for net in list.v4.iter().take(ASKED) {

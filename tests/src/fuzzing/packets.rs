@@ -65,9 +65,9 @@ fn agree(run: &mut Run, policy: u8, bytes: &mut Bytes<'_>) {
         let wanted = oracle.judge(&run.policy, &run.context, frame);
         let asked = host.ask(&run.generation, frame);
         let decision = host.decide(&run.generation, frame);
-        let found = verdict(decision.outcome, decision.service());
+        let found = verdict(decision.outcome(), decision.service());
         assert!(
-            found == wanted && asked.outcome() == decision.outcome,
+            found == wanted && asked.outcome() == decision.outcome(),
             "the packet path says {found:?}, explain {:?}, the oracle {wanted:?}\n{}",
             asked.outcome(),
             run.describe(policy.into(), frame)

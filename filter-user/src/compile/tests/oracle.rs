@@ -86,6 +86,10 @@ pub(super) fn found(tables: &HostTables<'_>, number: u8, address: IpAddr) -> Sai
     let class = tables.class(source(address)).expect("a well-formed table");
     let entry = class_entry(tables.fixed(), tables, class, number).expect("a class page");
     let profile = tables.fixed().profiles[entry.profile()];
+    assert_eq!(
+        entry.has(ClassEntry::LIMITS_PACKETS),
+        profile.packets.is_limit()
+    );
     Said {
         is_allowed: entry.has(ClassEntry::ALLOW),
         is_denied: entry.has(ClassEntry::DENY),

@@ -1,6 +1,9 @@
 //! What becomes of a packet, under which reason, and where that is counted.
 
+mod decision;
+
 use crate::policy::{INTERFACES, SERVICES};
+pub use decision::Decision;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Why a packet got its verdict. The names are metric labels.
@@ -134,49 +137,52 @@ pub const COUNTERS: usize = (INTERFACES + 1) * ROWS * OUTCOMES;
 
 /// A pair of reason and action that can occur, by its number in a row of counters. Numbers
 /// below [`OUTCOMES`] belong to no service, the others, less 16, to one.
+///
+/// Beside the number stands what follows from it, as the program asks for it of every packet: in
+/// bits 0 to 3 flags, in bits 4 to 7 the reason. The number begins at bit 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Outcome(u8);
+pub struct Outcome(u32);
 
 impl Outcome {
     /// Row 1.
-    pub const NOT_IP: Self = Self(0);
+    pub const NOT_IP: Self = Self::of(0);
     /// Row 2.
-    pub const MALFORMED: Self = Self(1);
+    pub const MALFORMED: Self = Self::of(1);
     /// Row 4, passed.
-    pub const FRAGMENT_PASSED: Self = Self(3);
+    pub const FRAGMENT_PASSED: Self = Self::of(3);
     /// Rows 3 and 4, dropped.
-    pub const FRAGMENT: Self = Self(4);
+    pub const FRAGMENT: Self = Self::of(4);
     /// Row 5.
-    pub const ICMP: Self = Self(6);
+    pub const ICMP: Self = Self::of(6);
     /// Row 6.
-    pub const MANAGEMENT: Self = Self(7);
+    pub const MANAGEMENT: Self = Self::of(7);
     /// Row 7, answers the host.
-    pub const REPLY: Self = Self(8);
+    pub const REPLY: Self = Self::of(8);
     /// Row 7, `unlisted_ports = "pass"`.
-    pub const UNLISTED_PASSED: Self = Self(9);
+    pub const UNLISTED_PASSED: Self = Self::of(9);
     /// Row 7, otherwise.
-    pub const UNLISTED: Self = Self(10);
+    pub const UNLISTED: Self = Self::of(10);
     /// The interface is not in the policy.
-    pub const NO_POLICY: Self = Self(12);
+    pub const NO_POLICY: Self = Self::of(12);
     /// A table is missing.
-    pub const FAULT: Self = Self(13);
+    pub const FAULT: Self = Self::of(13);
     /// Row 13.
-    pub const ALLOWED: Self = Self(16);
+    pub const ALLOWED: Self = Self::of(16);
     /// Row 2, on a `quic` port of a service.
-    pub const SERVICE_MALFORMED: Self = Self(17);
+    pub const SERVICE_MALFORMED: Self = Self::of(17);
     /// Row 8.
-    pub const BANNED: Self = Self(19);
+    pub const BANNED: Self = Self::of(19);
     /// Row 9.
-    pub const DENIED: Self = Self(21);
+    pub const DENIED: Self = Self::of(21);
     /// Row 10.
-    pub const NOT_ALLOWED: Self = Self(23);
+    pub const NOT_ALLOWED: Self = Self::of(23);
     /// Row 11.
-    pub const PACKET_RATE: Self = Self(25);
+    pub const PACKET_RATE: Self = Self::of(25);
     /// Row 12.
-    pub const CONNECTION_RATE: Self = Self(27);
+    pub const CONNECTION_RATE: Self = Self::of(27);
 
-    /// A bit for each outcome that drops. The one after it is the same, spared.
-    const DROPS: u32 = 1 << 1
+    /// A bit for each number that drops. The one after it is the same, spared.
+    const DROPPING: u32 = 1 << 1
         | 1 << 4
         | 1 << 10
         | 1 << 13
@@ -187,55 +193,70 @@ impl Outcome {
         | 1 << 25
         | 1 << 27;
 
-    /// A bit for each outcome that is an event: what drops, and what would.
-    const REPORTED: u32 = Self::DROPS | Self::DROPS << 1;
-
-    /// A bit for each outcome that a packet can have before its IP length has been read: of what
+    /// A bit for each number that a packet can have before its IP length has been read: of what
     /// is not IP, malformed, not of this policy, or met a fault; spared or not.
-    const BEFORE_LENGTH: u32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13 | 1 << 14;
+    const EARLY: u32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13 | 1 << 14;
+
+    /// It ends the packet.
+    const DROPS: u32 = 1;
+    /// It is an event: it drops, or would.
+    const REPORTED: u32 = 2;
+    /// It can precede the reading of the IP length.
+    const BEFORE_LENGTH: u32 = 4;
+    const REASON_SHIFT: u32 = 4;
+    const NUMBER_SHIFT: u32 = 8;
+    /// From one number to the next.
+    const NEXT: u32 = 1 << Self::NUMBER_SHIFT;
+
+    /// A number with what follows from it.
+    const fn of(number: u8) -> Self {
+        let drops = Self::DROPPING >> number & 1;
+        let reported = (Self::DROPPING | Self::DROPPING << 1) >> number & 1;
+        let early = Self::EARLY >> number & 1;
+        let flags =
+            (drops * Self::DROPS) | (reported * Self::REPORTED) | (early * Self::BEFORE_LENGTH);
+        let reason = reason(number) as u32;
+        Self((number as u32) << Self::NUMBER_SHIFT | reason << Self::REASON_SHIFT | flags)
+    }
 
     /// The outcome of that number, if there is one.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            0..=14 | 16..=28 => Some(Self(number)),
+            0..=14 | 16..=28 => Some(Self::of(number)),
             _ => None,
         }
     }
 
     /// Its number.
+    #[inline(always)]
     pub const fn number(self) -> u8 {
-        self.0
+        (self.0 >> Self::NUMBER_SHIFT) as u8
     }
 
     /// Whether it ends the packet.
     #[inline(always)]
     pub const fn drops(self) -> bool {
-        Self::DROPS >> (self.0 & 31) & 1 != 0
+        self.0 & Self::DROPS != 0
     }
 
     /// Whether it is an event.
     #[inline(always)]
     pub const fn is_reported(self) -> bool {
-        Self::REPORTED >> (self.0 & 31) & 1 != 0
+        self.0 & Self::REPORTED != 0
     }
 
-    /// Whether it may be the outcome of a packet whose IP length nobody has read.
-    #[inline(always)]
-    pub const fn may_precede_length(self) -> bool {
-        Self::BEFORE_LENGTH >> (self.0 & 31) & 1 != 0
-    }
-
-    /// The same, spared: what would be dropped passes, and is counted as that.
+    /// The same, spared: what would be dropped passes, and is counted as that. It is the next
+    /// number then, of the same reason, and has all of the flags but one.
     #[inline(always)]
     pub const fn spared(self) -> Self {
-        Self(self.0 + self.drops() as u8)
+        Self(self.0 + (self.0 & Self::DROPS) * (Self::NEXT - Self::DROPS))
     }
 
     /// What is done.
     pub const fn action(self) -> Action {
         if self.drops() {
             Action::Drop
-        } else if self.0 > 0 && Self(self.0 - 1).drops() {
+        } else if self.is_reported() {
             Action::WouldDrop
         } else {
             Action::Pass
@@ -244,105 +265,39 @@ impl Outcome {
 
     /// Why.
     pub const fn reason(self) -> Reason {
-        match self.0 {
-            0 => Reason::NotIp,
-            1 | 2 | 17 | 18 => Reason::Malformed,
-            3..=5 => Reason::Fragment,
-            6 => Reason::Icmp,
-            7 => Reason::Management,
-            8 => Reason::Reply,
-            9..=11 => Reason::UnlistedPort,
-            12 => Reason::NoPolicy,
-            16 => Reason::Allowed,
-            19 | 20 => Reason::Banned,
-            21 | 22 => Reason::Denied,
-            23 | 24 => Reason::NotAllowed,
-            25 | 26 => Reason::PacketRate,
-            27 | 28 => Reason::ConnectionRate,
-            _ => Reason::Fault,
-        }
+        reason(self.number())
     }
 
-    /// Number of the reason without a branch: the packet program asks it of every drop.
+    /// Number of the reason.
     #[inline(always)]
     pub const fn reason_number(self) -> usize {
-        let half = Self::REASONS[(self.0 >> 4 & 1) as usize];
-        (half >> (4 * (self.0 & 15)) & 15) as usize
+        (self.0 >> Self::REASON_SHIFT & 15) as usize
     }
-
-    /// Four bits for each outcome, 16 to a word.
-    const REASONS: [u64; 2] = {
-        let mut words = [0; 2];
-        let mut number = 0;
-        while number < 2 * OUTCOMES {
-            if let Some(outcome) = Self::from_number(number as u8) {
-                words[number / 16] |= (outcome.reason() as u64) << (4 * (number % 16));
-            }
-            number += 1;
-        }
-        words
-    };
 
     /// Whether it is counted with a service.
     pub const fn has_service(self) -> bool {
-        self.0 as usize >= OUTCOMES
+        self.number() as usize >= OUTCOMES
     }
 }
 
-/// What `decide` says of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Verdict and reason.
-    pub outcome: Outcome,
-    /// The service's number; 0 where the outcome has none.
-    pub service: u8,
-    /// 1 for a new connection to a service that logs those that it takes. A number, not a bool:
-    /// what the verifier need not branch on does not double its work.
-    pub logged: u32,
-}
-
-impl Decision {
-    /// A decision that belongs to no service.
-    #[inline(always)]
-    pub const fn general(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            service: 0,
-            logged: 0,
-        }
-    }
-
-    /// A decision of a service.
-    #[inline(always)]
-    pub const fn of_service(outcome: Outcome, service: u8) -> Self {
-        Self {
-            outcome,
-            service,
-            logged: 0,
-        }
-    }
-
-    /// Whether it is an event.
-    #[inline(always)]
-    pub const fn is_reported(self) -> bool {
-        self.logged | Outcome::REPORTED >> (self.outcome.0 & 31) & 1 != 0
-    }
-
-    /// The service's number, where the packet belongs to one.
-    pub const fn service(self) -> Option<u8> {
-        if self.outcome.has_service() {
-            Some(self.service)
-        } else {
-            None
-        }
-    }
-
-    /// Where it is counted, for an interface slot.
-    #[inline(always)]
-    pub const fn counter(self, interface: u32) -> u32 {
-        // Outcomes of services stand 16 above those of none: that is the row's step.
-        let row = interface * ROWS as u32 + self.service as u32;
-        row * OUTCOMES as u32 + self.outcome.0 as u32
+/// Why a packet has the outcome of that number.
+const fn reason(number: u8) -> Reason {
+    match number {
+        0 => Reason::NotIp,
+        1 | 2 | 17 | 18 => Reason::Malformed,
+        3..=5 => Reason::Fragment,
+        6 => Reason::Icmp,
+        7 => Reason::Management,
+        8 => Reason::Reply,
+        9..=11 => Reason::UnlistedPort,
+        12 => Reason::NoPolicy,
+        16 => Reason::Allowed,
+        19 | 20 => Reason::Banned,
+        21 | 22 => Reason::Denied,
+        23 | 24 => Reason::NotAllowed,
+        25 | 26 => Reason::PacketRate,
+        27 | 28 => Reason::ConnectionRate,
+        _ => Reason::Fault,
     }
 }
 
