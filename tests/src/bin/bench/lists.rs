@@ -31,6 +31,34 @@ impl List {
         }
     }
 
+    /// So many prefixes of each family, as many one behind the other as `run` says: every second
+    /// one, as neighbours that touch would be one range. As blocks that one network announces.
+    pub fn in_runs(prefixes: usize, run: usize) -> Self {
+        let mut random = Random::new(11);
+        let mut list = Self {
+            v4: Vec::new(),
+            v6: Vec::new(),
+        };
+        while list.v4.len() < prefixes {
+            let (first, length) = v4(&mut random);
+            let step = 2_u32 << (32 - length);
+            let others = (0..run as u32).map(|at| first.wrapping_add(at.wrapping_mul(step)));
+            // A run may end in the addresses that other cases take theirs from.
+            let inside = others.filter(|address| is_free(address >> 24));
+            list.v4.extend(inside.map(|address| (address, length)));
+        }
+        while list.v6.len() < prefixes {
+            let (first, length) = v6(&mut random);
+            let step = 2_u64 << (64 - length);
+            let others = (0..run as u64).map(|at| first.wrapping_add(at.wrapping_mul(step)));
+            let inside = others.filter(|upper| TOPS_V6.contains(&(upper >> 48)));
+            list.v6.extend(inside.map(|upper| (upper, length)));
+        }
+        list.v4.truncate(prefixes);
+        list.v6.truncate(prefixes);
+        list
+    }
+
     /// As a list file.
     pub fn text(&self) -> String {
         let mut text = self.text_v4();
@@ -71,12 +99,17 @@ fn v4(random: &mut Random) -> (u32, u8) {
     // What other cases take their sources from is left out.
     let first = loop {
         let first = 1 + random.below(223) as u32;
-        if ![10, 100, 127, 198, 203].contains(&first) {
+        if is_free(first) {
             break first;
         }
     };
     let address = first << 24 | (random.next() >> 40) as u32;
     (address & u32::MAX << (32 - length), length)
+}
+
+/// Whether lists may have addresses that begin with this byte.
+fn is_free(first: u32) -> bool {
+    (1..224).contains(&first) && ![10, 100, 127, 198, 203].contains(&first)
 }
 
 fn v6(random: &mut Random) -> (u64, u8) {
@@ -94,6 +127,24 @@ mod tests {
     #[test]
     fn every_run_has_the_same_list() {
         assert_eq!(List::new(500).text(), List::new(500).text());
+    }
+
+    #[test]
+    fn runs_are_of_prefixes_of_one_length_that_do_not_touch() {
+        let list = List::in_runs(1_000, 8);
+        assert_eq!((list.v4.len(), list.v6.len()), (1_000, 1_000));
+        let is_next = |pair: &&[(u32, u8)]| {
+            pair[0].1 == pair[1].1
+                && u64::from(pair[1].0) == u64::from(pair[0].0) + (2 << (32 - pair[0].1))
+        };
+        let next = list.v4.windows(2).filter(is_next).count();
+        assert!((850..900).contains(&next), "{next}");
+        assert!(list.v4.iter().all(|prefix| super::is_free(prefix.0 >> 24)));
+        let is_next = |pair: &&[(u64, u8)]| {
+            pair[0].1 == pair[1].1 && pair[1].0.wrapping_sub(pair[0].0) == 2 << (64 - pair[0].1)
+        };
+        let next = list.v6.windows(2).filter(is_next).count();
+        assert!((850..900).contains(&next), "{next}");
     }
 
     #[test]

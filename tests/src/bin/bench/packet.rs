@@ -1,6 +1,7 @@
 //! Part 1: what the program costs a packet. Nothing is attached; packets go through it by test run.
 
 mod fixed;
+mod locality;
 mod policies;
 mod random;
 mod tables;
@@ -53,8 +54,8 @@ pub const SOURCES: [usize; 3] = [1_000, 50_000, 1_000_000];
 /// Of each family; the others are compared with the first.
 const PREFIXES: [usize; 6] = [1, 10, 1_000, 10_000, 100_000, 1_000_000];
 const QUICK_PREFIXES: [usize; 3] = [1, 10_000, 1_000_000];
-/// Of cases that take turns: one packet, listed sources, new connections.
-const BATCHES: usize = 3;
+/// Of cases that take turns: one packet, listed sources, new connections, other lists.
+const BATCHES: usize = 4;
 /// The policy that the peers get as well.
 pub const USUAL: usize = 10_000;
 
@@ -78,7 +79,8 @@ pub fn measure(bench: &Bench) -> Result<Part> {
         PREFIXES.as_slice()
     };
     let batches = BATCHES * (bench.effort.case_rounds + 1);
-    bench.progress.begin("packet", prefixes.len() + batches);
+    let loads = prefixes.len() + locality::SHAPES.len();
+    bench.progress.begin("packet", loads + batches);
     let worlds = prefixes
         .iter()
         .map(|prefixes| World::load(bench, *prefixes))
@@ -87,6 +89,8 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     fixed::measure(bench, &worlds, &mut costs)?;
     random::listed(bench, &worlds, &mut costs)?;
     random::rated(bench, &mut costs)?;
+    drop(worlds);
+    locality::measure(bench, &mut costs)?;
     Ok(tables::part(&costs, prefixes))
 }
 

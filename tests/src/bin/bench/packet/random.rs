@@ -115,7 +115,11 @@ pub fn rated(bench: &Bench, costs: &mut Costs) -> Result<()> {
     batch.measure("new connections from anybody", bench, costs)
 }
 
-fn case(spray: &Spray, is_ipv6: bool, kind: Kind) -> Result<Case<'_>> {
+/// A packet whose source the spray writes.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn case(spray: &Spray, is_ipv6: bool, kind: Kind) -> Result<Case<'_>> {
     Ok(Case {
         program: spray.program()?,
         frame: match is_ipv6 {
@@ -126,7 +130,8 @@ fn case(spray: &Spray, is_ipv6: bool, kind: Kind) -> Result<Case<'_>> {
     })
 }
 
-fn draw(list: &List, count: usize, is_ipv6: bool) -> Sources {
+/// So many sources of the list, all of them alike.
+pub fn draw(list: &List, count: usize, is_ipv6: bool) -> Sources {
     let mut random = Random::new(count as u64);
     if is_ipv6 {
         let all: Vec<_> = (0..count).map(|_| list.draw_v6(&mut random)).collect();

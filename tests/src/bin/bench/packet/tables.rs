@@ -1,5 +1,6 @@
 //! Part 1 as tables, targets and plots.
 
+use super::locality::{self, SHAPES};
 use super::policies::{ESTABLISHED4, ESTABLISHED6, PATHS};
 use super::random::{OVER, WITHIN};
 use super::{Costs, Key, SOURCES, Subject, USUAL};
@@ -18,6 +19,7 @@ pub fn part(costs: &Costs, prefixes: &[usize]) -> Part {
             figures.by_sources(ESTABLISHED4),
             figures.by_sources(ESTABLISHED6),
             figures.by_rate(),
+            figures.by_locality(),
         ],
         reach: figures.reach(),
         plots: vec![
@@ -63,6 +65,41 @@ impl Figures<'_> {
             sources,
         };
         self.costs.get(&key).copied()
+    }
+
+    fn by_locality(&self) -> Table {
+        let mut table = Table::new(
+            "ns a packet, established, allowed, a million sources, lists as operators have them, gross",
+            "A million prefixes of each family, at random or in runs that lie close together. Sources \
+             all send alike, or by rank: the one of rank n 1/n as much as the first.",
+            &[
+                "IPv4, alike",
+                "IPv4, by rank",
+                "IPv6, alike",
+                "IPv6, by rank",
+            ],
+        );
+        for shape in &SHAPES {
+            let cost = |is_ipv6, is_by_rank| {
+                let path = shape.path(is_ipv6, is_by_rank);
+                let of = |is_quick| {
+                    let prefixes = locality::prefixes(is_quick);
+                    let sources = Some(locality::SOURCES);
+                    self.get(Subject::Edge, &path, prefixes, sources)
+                };
+                of(false).or_else(|| of(true))
+            };
+            table.row(
+                shape.name,
+                [
+                    cost(false, false),
+                    cost(false, true),
+                    cost(true, false),
+                    cost(true, true),
+                ],
+            );
+        }
+        table
     }
 
     fn beside_peers(&self) -> Table {
