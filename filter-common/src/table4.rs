@@ -13,7 +13,7 @@
 //! The starts are padded to a power of two, and each chunk is aligned to its size, so that none
 //! straddles a page.
 
-use crate::policy::{Fixed, Page16, Pages};
+use crate::policy::{Fixed, Page16, Page32, Pages};
 
 /// An index entry with this bit holds a class.
 const LEAF: u32 = 1 << 31;
@@ -69,6 +69,10 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
     let start = (entry & START) * UNIT as u32;
     let page = pages.page(start >> 17)?;
     let words: &Page16 = zerocopy::transmute_ref!(page);
+    let pairs: &Page32 = zerocopy::transmute_ref!(page);
+    // Both classes of an alternating chunk, before the search needs them: of a chunk of several
+    // cache lines theirs comes while the search waits for another, not after it.
+    let classes = pairs[(start / 2) as usize % pairs.len()];
     // The last place that is not above this one belongs to the address. The first is not looked at.
     let key = i64::from(address & 0xffff);
     let places = 1u32 << (entry >> SIZE_SHIFT & 31);
@@ -81,12 +85,12 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
         half >>= 1;
     }
     let place = at.wrapping_sub(start);
-    let class = if entry & ALTERNATING != 0 {
+    if entry & ALTERNATING != 0 {
         // Places 0 and 1 are the first range, 2 the second, and so on, in turn. Without a branch:
         // it would be mispredicted half of the time.
-        !place & place.wrapping_neg() >> 31
-    } else {
-        places.wrapping_add(place)
-    };
-    Some(words[start.wrapping_add(class) as usize % words.len()])
+        let second = !place & place.wrapping_neg() >> 31;
+        return Some((classes >> (16 * second)) as u16);
+    }
+    let class = start.wrapping_add(places.wrapping_add(place));
+    Some(words[class as usize % words.len()])
 }

@@ -7,10 +7,11 @@
 //! each range and then the node of each: a leaf or, in the upper half alone, the root of a table
 //! for the lower 64 bits. Where its ranges are of two nodes in turn it is *alternating*, and has
 //! these two in front of the addresses instead: half as much to bring into a cache. A chunk of the
-//! upper half, of up to 17 ranges of two classes in turn, is *narrow* where 32 bits hold what the
-//! indexes have left of its starts: its node holds both classes, and the starts are half as long,
-//! so that they lie in one cache line. Keys are shifted left as indexes consume them, and so are
-//! the starts in a chunk.
+//! upper half, of ranges of two classes in turn, is *narrow* where 32 bits hold what the indexes
+//! have left of its starts: its node holds both classes, and the starts are half as long, so that up
+//! to 16 of them lie in one cache line. One of more starts is *branched*: a line in front has the
+//! first start of each of the lines that follow, but for the first of them, so that a search reads
+//! two lines. Keys are shifted left as indexes consume them, and so are the starts in a chunk.
 //!
 //! No chunk straddles a page, and none of up to 64 bytes a cache line. An index of 16 bits lies in
 //! two pages, one behind the other.
@@ -23,6 +24,8 @@ const INDEX: u64 = 1 << 62;
 const NARROW: u64 = 1 << 61;
 /// Of a chunk that is not narrow.
 const ALTERNATING: u64 = 1 << 60;
+/// Of a narrow chunk.
+const BRANCHED: u64 = 1 << 60;
 const SIZE_SHIFT: u32 = 40;
 /// Words of all pages that an index's or a chunk's node can name.
 const START: u64 = (1 << 32) - 1;
@@ -37,14 +40,16 @@ pub const MIN_INDEX_BITS: u32 = 8;
 /// Most bits of an index. With those that the first one consumes, 32 are left of an upper half:
 /// the starts of any chunk below it can be narrow.
 pub const MAX_INDEX_BITS: u32 = 16;
-/// Most starts of a narrow chunk: a cache line.
+/// Most starts of a narrow chunk that is not branched, and of a line of one that is: a cache line.
 pub const NARROW_STARTS: usize = 16;
+/// Most lines of starts of a branched chunk.
+pub const BRANCHES: usize = 16;
 /// Words in the unit of a narrow chunk's start.
 pub const NARROW_UNIT: usize = 2;
 const NARROW_SIZE_SHIFT: u32 = 32;
 const NARROW_START_SHIFT: u32 = 36;
 /// Units of all pages that a narrow chunk's node can name.
-const NARROW_START: u64 = (1 << 25) - 1;
+const NARROW_START: u64 = (1 << 24) - 1;
 /// Indexes below the first one in the upper half: 48 bits, at least 8 each.
 const UPPER_LEVELS: usize = 5;
 /// Indexes in the lower half: 64 bits, at least 8 each; 8 bits are left to a chunk.
@@ -83,10 +88,30 @@ pub const fn alternating_chunk(start: usize, ranges: usize) -> u64 {
 
 /// A node for a narrow chunk of 1 to [`NARROW_STARTS`] starts, from word `start` on, a multiple of
 /// [`NARROW_UNIT`]: those of all ranges but the first, each 32 bits. The ranges are of the two
-/// classes in turn. `None` past the capacity of 2^26 words, and for another number of starts.
+/// classes in turn. `None` past the capacity of 2^25 words, and for another number of starts.
 pub const fn narrow_chunk(start: usize, starts: usize, classes: [u16; 2]) -> Option<u64> {
+    if starts > NARROW_STARTS {
+        return None;
+    }
+    narrow(start, starts, classes)
+}
+
+/// A node for a branched chunk, from word `start` on, the first of a cache line: a line of up to 15
+/// starts, those of the second line of starts and of all that follow it, then 2 to [`BRANCHES`]
+/// lines of 16 starts each. `None` as above.
+pub const fn branched_chunk(start: usize, lines: usize, classes: [u16; 2]) -> Option<u64> {
+    if lines < 2 || lines > BRANCHES {
+        return None;
+    }
+    match narrow(start, lines - 1, classes) {
+        Some(node) => Some(BRANCHED | node),
+        None => None,
+    }
+}
+
+const fn narrow(start: usize, starts: usize, classes: [u16; 2]) -> Option<u64> {
     let unit = (start / NARROW_UNIT) as u64;
-    if unit > NARROW_START || starts == 0 || starts > NARROW_STARTS {
+    if unit > NARROW_START || starts == 0 {
         return None;
     }
     let size = (starts as u64 - 1) << NARROW_SIZE_SHIFT;
@@ -110,16 +135,34 @@ pub const fn upper_start(left: u64) -> u64 {
     left >> 1
 }
 
+/// What the upper half of an address leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The class of all addresses with this upper half.
+    Class(u16),
+    /// The root of a table for the lower half.
+    Below(u64),
+}
+
 /// The class of an address, or `None` if a page is missing or the table is not well formed.
 #[inline(always)]
 pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64, lower: u64) -> Option<u16> {
+    match upper_half(fixed, pages, upper)? {
+        Found::Class(class) => Some(class),
+        Found::Below(node) => lower_half(pages, node, lower),
+    }
+}
+
+/// Looks up the upper half; `None` as for [`class`].
+#[inline(always)]
+pub fn upper_half<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64) -> Option<Found> {
     let root = fixed.index6[(upper >> (64 - FIRST_BITS)) as usize % (1 << FIRST_BITS)];
     let (node, left) = descend::<P, UPPER_LEVELS>(pages, root, upper << FIRST_BITS)?;
     if node & LEAF != 0 {
-        return Some(node as u16);
+        return Some(Found::Class(node as u16));
     }
     if node & NARROW != 0 {
-        return narrow_class(pages, node, left);
+        return Some(Found::Class(narrow_class(pages, node, left)?));
     }
     let key = upper_start(left);
     // Both are below 2^63: the difference is negative just where the start is not above the key.
@@ -127,9 +170,16 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64, lower: u64
         (start.wrapping_sub(key + 1) as i64 >> 63) as u32
     })?;
     if node & LEAF != 0 {
-        return Some(node as u16);
+        Some(Found::Class(node as u16))
+    } else {
+        Some(Found::Below(node))
     }
-    let (node, key) = descend::<P, LOWER_LEVELS>(pages, node, lower)?;
+}
+
+/// Looks up the lower half in the table of this root; `None` as for [`class`].
+#[inline(always)]
+pub fn lower_half<P: Pages + ?Sized>(pages: &P, root: u64, lower: u64) -> Option<u16> {
+    let (node, key) = descend::<P, LOWER_LEVELS>(pages, root, lower)?;
     if node & LEAF != 0 {
         return Some(node as u16);
     }
@@ -197,19 +247,34 @@ fn narrow_class<P: Pages + ?Sized>(pages: &P, chunk: u64, left: u64) -> Option<u
     let page = pages.page(start >> 15)?;
     let words: &Page32 = zerocopy::transmute_ref!(page);
     let key = (left >> 32) as i64;
-    // The word before the start of the last range that is known to be no later.
-    let before = (start * 2).wrapping_sub(1);
+    let mut starts = start * 2;
+    let mut ranges = (chunk >> NARROW_SIZE_SHIFT & 15) as u32 + 2;
+    if chunk & BRANCHED != 0 {
+        let line = begun(words, starts, ranges, key);
+        starts += (line + 1) * NARROW_STARTS as u32;
+        // A line has an even number of starts: in each of them the classes alternate alike.
+        ranges = NARROW_STARTS as u32 + 1;
+    }
+    let range = begun(words, starts, ranges, key);
+    let class = chunk >> (16 * (range & 1));
+    Some(class as u16)
+}
+
+/// Which of up to 17 ranges has a key: the last one that starts no later. `starts` is the place of
+/// the second one's start, which those of the others follow.
+#[inline(always)]
+fn begun(words: &Page32, starts: u32, ranges: u32, key: i64) -> u32 {
+    // The word before the start of the first range that is not known to be no later.
+    let before = starts.wrapping_sub(1);
     let mut at = before;
-    let mut left = (chunk >> NARROW_SIZE_SHIFT & 15) as u32 + 2;
+    let mut left = ranges;
     while left > 1 {
         let half = left >> 1;
         let first = i64::from(words[at.wrapping_add(half) as usize % words.len()]);
         at = at.wrapping_add(half & ((first - key - 1) >> 63) as u32);
         left = rest(left);
     }
-    let range = at.wrapping_sub(before);
-    let class = chunk >> (16 * (range & 1));
-    Some(class as u16)
+    at.wrapping_sub(before)
 }
 
 /// How many ranges of `left` are left once a half, rounded down, is decided: as many as there are
@@ -242,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_narrow_chunk_is_named_up_to_the_last_unit() {
-        let last = (1 << 26) - NARROW_UNIT;
+        let last = (1 << 25) - NARROW_UNIT;
         assert!(narrow_chunk(last, NARROW_STARTS, [1, 2]).is_some());
         assert_eq!(narrow_chunk(last + NARROW_UNIT, 1, [1, 2]), None);
         assert_eq!(narrow_chunk(0, 0, [1, 2]), None);
@@ -261,7 +326,7 @@ mod tests {
             for (number, place) in (all - 2 * words..all).enumerate() {
                 halves[place] = 10 * (number as u32 + 1);
             }
-            let node = narrow_chunk((1 << 26) - PAGE_WORDS + first, starts, [4, 0xffff]);
+            let node = narrow_chunk((1 << 25) - PAGE_WORDS + first, starts, [4, 0xffff]);
             let node = node.expect("a unit that can be named");
             for key in 0..=10 * (starts as u32 + 1) {
                 let range = (key as usize / 10).min(starts);
@@ -274,5 +339,32 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_branched_chunk_of_any_size_in_the_last_words_of_the_last_page_is_searched() {
+        let mut page = [0_u64; PAGE_WORDS];
+        for lines in 2..=BRANCHES {
+            let starts = lines * NARROW_STARTS;
+            let words = NARROW_STARTS / 2 * (1 + lines);
+            let halves: &mut Page32 = zerocopy::transmute_mut!(&mut page);
+            let first = halves.len() - 2 * words;
+            for line in 1..lines {
+                halves[first + line - 1] = 10 * (1 + line * NARROW_STARTS) as u32;
+            }
+            for start in 0..starts {
+                halves[first + NARROW_STARTS + start] = 10 * (1 + start) as u32;
+            }
+            let node = branched_chunk((1 << 25) - words, lines, [4, 0xffff]);
+            let node = node.expect("a unit that can be named");
+            for key in 0..=10 * (starts as u32 + 1) {
+                let range = (key as usize / 10).min(starts);
+                let class = narrow_class(&OnePage(&page), node, u64::from(key) << 32);
+                assert_eq!(class, Some([4, 0xffff][range % 2]), "{lines} lines, {key}");
+            }
+        }
+        assert_eq!(branched_chunk(0, 1, [1, 2]), None);
+        assert_eq!(branched_chunk(0, BRANCHES + 1, [1, 2]), None);
+        assert_eq!(branched_chunk(1 << 25, 2, [1, 2]), None);
     }
 }

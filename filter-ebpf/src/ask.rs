@@ -103,6 +103,11 @@ impl<T: Tables> Tables for Asking<'_, T> {
     }
 
     #[inline(always)]
+    fn lower_class(&self, root: u64, lower: u64) -> Option<u16> {
+        self.tables.lower_class(root, lower)
+    }
+
+    #[inline(always)]
     fn seed(&self) -> &Seed {
         self.tables.seed()
     }

@@ -99,6 +99,7 @@ fn explain(ctx: &XdpContext, frame: &Frame, words: &Words) {
     let Some(tables) = KernelTables::open(ctx, &shared, interface) else {
         return;
     };
+    let tables = tables.explaining();
     words[word::SLOT].set(u64::from(tables.slot()));
     answer(frame, &tables, now_ns, words);
 }

@@ -4,6 +4,7 @@ use filter_common::addr::{Address, SourceKey};
 use filter_common::gcra::{Cost, Kind, Rate};
 use filter_common::policy::{ClassEntry, Fixed, GroupEntry, Pages};
 use filter_common::sources::{self, Cell, Seed, Taken, WAYS};
+use filter_common::table6;
 use filter_common::verdict::Note;
 
 /// The tables of one packet: a generation, and what outlives generations.
@@ -18,6 +19,12 @@ pub trait Tables: Pages {
 
     /// Slot of the interface that the packet came in by.
     fn interface(&self) -> u32;
+
+    /// The class that the table of this root has for the lower half of an IPv6 address.
+    #[inline(always)]
+    fn lower_class(&self, root: u64, lower: u64) -> Option<u16> {
+        table6::lower_half(self, root, lower)
+    }
 
     /// The key of the hash of sources.
     fn seed(&self) -> &Seed;

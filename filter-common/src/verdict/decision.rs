@@ -28,11 +28,11 @@ impl Decision {
         Self(outcome.0 + service as u32 * Self::SERVICE)
     }
 
-    /// The same, of a new connection to a service that logs those that it takes, if `logs` is 1;
-    /// it is 0 or 1.
+    /// The same, of a new connection to a service that logs those that it takes, if the lowest bit
+    /// of `logs` is set.
     #[inline(always)]
     pub const fn logged(self, logs: u32) -> Self {
-        Self(self.0 | (logs * Self::LOGGED))
+        Self(self.0 | ((logs & 1) * Self::LOGGED))
     }
 
     /// The word, to be handed on to another function.
@@ -149,14 +149,17 @@ mod tests {
     fn a_decision_says_what_it_was_made_of_and_is_counted_there() {
         for outcome in outcomes() {
             for (service, decision) in decisions(outcome) {
-                for logs in [0, 1] {
+                for logs in [0, 1, u32::MAX - 1, u32::MAX] {
                     let decision = decision.logged(logs);
                     assert_eq!(decision.outcome(), outcome);
                     assert_eq!(decision.service(), service);
                     assert_eq!(decision.drops(), outcome.drops());
                     assert_eq!(decision.is_fault(), outcome == Outcome::FAULT);
                     assert_eq!(decision.reason_number(), outcome.reason() as usize);
-                    assert_eq!(decision.is_reported(), logs == 1 || outcome.is_reported());
+                    assert_eq!(
+                        decision.is_reported(),
+                        logs & 1 == 1 || outcome.is_reported()
+                    );
                     assert_eq!(Decision::from_bits(decision.to_bits()), decision);
                     for interface in [0, 1, INTERFACES as u32] {
                         let counter = decision.counter(interface);

@@ -3,6 +3,7 @@
 use crate::tables::{Finding, Tables};
 use filter_common::addr::Address;
 use filter_common::policy::{ClassEntry, class_entry};
+use filter_common::table6::Found;
 use filter_common::{table4, table6};
 
 /// The entry of the source's class for a service. `None` is a fault.
@@ -11,7 +12,10 @@ pub fn entry<T: Tables>(tables: &T, source: Address, service: u8) -> Option<Clas
     let fixed = tables.fixed();
     let class = match source {
         Address::V4(address) => table4::class(fixed, tables, address),
-        Address::V6 { upper, lower } => table6::class(fixed, tables, upper, lower),
+        Address::V6 { upper, lower } => match table6::upper_half(fixed, tables, upper)? {
+            Found::Class(class) => Some(class),
+            Found::Below(root) => tables.lower_class(root, lower),
+        },
     };
     let class = class?;
     let entry = class_entry(fixed, tables, class, service)?;

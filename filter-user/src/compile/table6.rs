@@ -3,10 +3,10 @@
 use super::error::CompileError;
 use super::pages::Space;
 use super::ranges::Ranges;
-use filter_common::policy::Page;
+use filter_common::policy::{LINE_WORDS, Page};
 use filter_common::table6::{
     CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, NARROW_STARTS, alternating_chunk,
-    chunk, index, leaf, leaf_class, narrow_chunk, narrow_start, upper_start,
+    branched_chunk, chunk, index, leaf, leaf_class, narrow_chunk, narrow_start, upper_start,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 use zerocopy::IntoBytes;
@@ -42,6 +42,7 @@ pub(super) fn write(
     let mut writer = Writer {
         space: Space::new(pages),
         has_narrow: true,
+        starts: Vec::new(),
         memo: vec![None; MEMO],
     };
     let entries = writer.upper_entries(ranges)?;
@@ -59,6 +60,8 @@ struct Writer<'a> {
     space: Space<'a>,
     /// A node can still name where the next narrow chunk would start.
     has_narrow: bool,
+    /// Of the narrow chunk that is being written.
+    starts: Vec<u32>,
     memo: Vec<Option<(Vec<Entry>, u64)>>,
 }
 
@@ -183,27 +186,61 @@ impl Writer<'_> {
         first: u64,
         rest: &[Entry],
     ) -> Result<Option<u64>, CompileError> {
-        if !self.has_narrow || rest.is_empty() || rest.len() > NARROW_STARTS {
+        if !self.has_narrow || rest.is_empty() || rest.len() >= CHUNK_RANGES {
             return Ok(None);
         }
         let nodes = [first, rest[0].node];
         let (Some(even), Some(odd)) = (leaf_class(nodes[0]), leaf_class(nodes[1])) else {
             return Ok(None);
         };
-        let mut starts = [0; NARROW_STARTS];
+        self.starts.clear();
         for (number, entry) in rest.iter().enumerate() {
             match narrow_start(entry.start << consumed) {
-                Some(start) if entry.node == nodes[(number + 1) % 2] => starts[number] = start,
+                Some(start) if entry.node == nodes[(number + 1) % 2] => self.starts.push(start),
                 _ => return Ok(None),
             }
         }
-        let words = rest.len().div_ceil(2);
-        let start = self.space.take(words)?;
-        let node = narrow_chunk(start, rest.len(), [even, odd]);
-        let bytes = self.space.words(start, words).as_mut_bytes();
-        bytes.copy_from_slice(&starts.as_bytes()[..bytes.len()]);
+        let node = if rest.len() <= NARROW_STARTS {
+            self.one_line([even, odd])?
+        } else {
+            self.branched([even, odd])?
+        };
         self.has_narrow = node.is_some();
         Ok(node)
+    }
+
+    fn one_line(&mut self, classes: [u16; 2]) -> Result<Option<u64>, CompileError> {
+        let count = self.starts.len();
+        self.starts.resize(count.next_multiple_of(2), 0);
+        let words = self.starts.len() / 2;
+        let start = self.space.take(words)?;
+        let line = self.space.words(start, words).as_mut_bytes();
+        line.copy_from_slice(self.starts.as_bytes());
+        Ok(narrow_chunk(start, count, classes))
+    }
+
+    fn branched(&mut self, [even, odd]: [u16; 2]) -> Result<Option<u64>, CompileError> {
+        let mut classes = [even, odd];
+        if !self.starts.len().is_multiple_of(2) {
+            // A start that every key has behind it.
+            self.starts.insert(0, 0);
+            classes = [odd, even];
+        }
+        // What follows the last start in its line is that start again, an even number of times, so
+        // that a key that has it behind it is of the same class.
+        let last = self.starts[self.starts.len() - 1];
+        let lines = self.starts.len().div_ceil(NARROW_STARTS);
+        self.starts.resize(lines * NARROW_STARTS, last);
+        let words = (1 + lines) * LINE_WORDS;
+        let start = self.space.take(words)?;
+        let chunk = self.space.words(start, words).as_mut_bytes();
+        let (branches, starts) = chunk.split_at_mut(LINE_WORDS * size_of::<u64>());
+        let firsts = self.starts.iter().step_by(NARROW_STARTS).skip(1);
+        for (place, first) in branches.chunks_exact_mut(size_of::<u32>()).zip(firsts) {
+            place.copy_from_slice(first.as_bytes());
+        }
+        starts.copy_from_slice(self.starts.as_bytes());
+        Ok(branched_chunk(start, lines, classes))
     }
 
     fn chunk(

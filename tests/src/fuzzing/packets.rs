@@ -202,11 +202,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
             {
                 seeds.push(damaged(policy, table, *word, frame));
             }
-            // An IPv6 index, an alternating chunk and a narrow one, in a page that there is.
+            // An IPv6 index, an alternating chunk, a narrow and a branched one, in a page that there is.
             for (word, frame) in [
                 0x4000_1f00_0000_7fff,
                 0x1001_ff00_0000_7fff,
                 0x2000_000f_0001_0000,
+                0x3003_fffe_0001_0000,
             ]
             .iter()
             .zip(&frames)

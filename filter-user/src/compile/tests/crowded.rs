@@ -151,6 +151,19 @@ fn narrow_chunks_are_found_up_to_their_limits() {
 }
 
 #[test]
+fn branched_chunks_of_any_number_of_starts_are_found() {
+    // Behind 48 bits of a /16, the last of which every second start has: 17 to 255 starts.
+    for count in (8..=16).chain([24, 25, 63, 64, 65, 127, 128]) {
+        for first in [0, 1] {
+            let step = 1 << 80;
+            let up = (0..count).map(|at| net6((0x2001 << 112) + (first + 2 * at) * step, 48));
+            let down = (0..count).map(|at| net6((0x2003 << 112) - (first + 1 + 2 * at) * step, 48));
+            check_prefixes(Vec::new(), up.chain(down).collect(), usize::MAX);
+        }
+    }
+}
+
+#[test]
 fn an_index_of_two_pages_is_found_near_and_far() {
     // More than 2^17 ranges in a /16, all over it: 65,536 nodes, behind most a narrow chunk.
     let mut random = Random(17);

@@ -289,17 +289,22 @@ fn a_damaged_node_of_any_kind_is_read_inside_its_page() {
 }
 
 #[test]
-fn short_chunks_are_narrow_where_32_bits_hold_their_starts() {
+fn chunks_are_narrow_where_32_bits_hold_their_starts_and_branched_where_a_line_does_not() {
+    const NARROW: u64 = 0b10;
+    const BRANCHED: u64 = 0b11;
+    const ALTERNATING: u64 = 0b01;
     // The first index consumes 16 bits. From inside of a /16 on, two starts each.
-    for (count, length, is_narrow) in [(8, 48, true), (9, 48, false), (8, 49, false)] {
+    for (count, length, kind) in [
+        (8, 48, NARROW),
+        (9, 48, BRANCHED),
+        (127, 48, BRANCHED),
+        (8, 49, ALTERNATING),
+        (9, 49, ALTERNATING),
+    ] {
         let nets =
             (0..count).map(|at| net6(0x2001 << 112 | (1 + 2 * at) << (128 - length), length));
         let generation = in_order(&policy_of(Vec::new(), nets.collect()));
         let node = generation.fixed.index6[0x2001];
-        assert_eq!(
-            node >> 61 == 1,
-            is_narrow,
-            "{count} prefixes of {length} bits"
-        );
+        assert_eq!(node >> 60, kind, "{count} prefixes of {length} bits");
     }
 }
