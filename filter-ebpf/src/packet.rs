@@ -58,13 +58,13 @@ pub(crate) trait Fields {
         u16::from_ne_bytes(self.bytes::<AT, 2>())
     }
 
-    /// An address as it stands on the wire, or half of one.
+    /// An IPv4 address as it stands on the wire.
     #[inline(always)]
     fn wire32_at<const AT: usize>(&self) -> u32 {
         u32::from_ne_bytes(self.bytes::<AT, 4>())
     }
 
-    /// As above.
+    /// Half an IPv6 address as it stands on the wire.
     #[inline(always)]
     fn wire64_at<const AT: usize>(&self) -> u64 {
         u64::from_ne_bytes(self.bytes::<AT, 8>())

@@ -72,7 +72,7 @@ impl Decision {
     /// Whether it ends the packet.
     #[inline(always)]
     pub const fn drops(self) -> bool {
-        self.0 & Outcome::DROPS != 0
+        Outcome(self.0).drops()
     }
 
     /// Whether it is [`Outcome::FAULT`].
@@ -84,7 +84,7 @@ impl Decision {
     /// The same, spared; as [`Outcome::spared`].
     #[inline(always)]
     pub const fn spared(self) -> Self {
-        Self(self.0 + (self.0 & Outcome::DROPS) * (Outcome::NEXT - Outcome::DROPS))
+        Self(Outcome(self.0).spared().0)
     }
 
     /// Whether it is an event.

@@ -24,7 +24,7 @@ const NO_CELLS: u64 = 1 << 63;
 
 /// What names a set and a tag: of a hash, the bits of the tag and the number of the set.
 #[inline(always)]
-fn place(state: &State, kind: Kind, hash: u64) -> u64 {
+pub fn place(state: &State, kind: Kind, hash: u64) -> u64 {
     let mask = match kind {
         Kind::Connection => state.connection_set_mask,
         Kind::Packet => state.packet_set_mask,
@@ -34,30 +34,17 @@ fn place(state: &State, kind: Kind, hash: u64) -> u64 {
 
 /// The set of cells of a place.
 #[inline(always)]
-fn cells(kind: Kind, place: u64) -> Option<&'static [KernelCell; WAYS]> {
+pub fn cells(kind: Kind, place: u64) -> Option<&'static [KernelCell; WAYS]> {
     match kind {
         Kind::Connection => CONNECTIONS.get(place as u32),
         Kind::Packet => PACKETS.get(place as u32),
     }
 }
 
-/// The set of cells that a hash names.
-#[inline(always)]
-pub fn cells_of(state: &State, kind: Kind, hash: u64) -> Option<&'static [KernelCell; WAYS]> {
-    cells(kind, place(state, kind, hash))
-}
-
 /// `Tables::take`.
 #[inline(always)]
-pub fn take(
-    state: &State,
-    kind: Kind,
-    hash: u64,
-    rate: &Rate,
-    cost: Cost,
-    now_ns: u64,
-) -> Option<Taken> {
-    let result = call(kind, place(state, kind, hash), rate, cost, now_ns, 0)?;
+pub fn take(kind: Kind, place: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
+    let result = call(kind, place, rate, cost, now_ns, 0)?;
     Some(Taken {
         conforms: result & CONFORMS != 0,
         evicted: result & EVICTED != 0,
@@ -67,21 +54,13 @@ pub fn take(
 
 /// `Tables::peek`.
 #[inline(always)]
-pub fn peek(
-    state: &State,
-    kind: Kind,
-    hash: u64,
-    rate: &Rate,
-    cost: Cost,
-    now_ns: u64,
-) -> Option<bool> {
-    Some(call(kind, place(state, kind, hash), rate, cost, now_ns, PEEK)? & CONFORMS != 0)
+pub fn peek(kind: Kind, place: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
+    Some(call(kind, place, rate, cost, now_ns, PEEK)? & CONFORMS != 0)
 }
 
 /// `Tables::look`.
 #[inline(always)]
-pub fn look(state: &State, kind: Kind, hash: u64) -> Option<Option<u64>> {
-    let place = place(state, kind, hash);
+pub fn look(kind: Kind, place: u64) -> Option<Option<u64>> {
     let time = match kind {
         Kind::Connection => edge_filter_look_connection(place),
         Kind::Packet => edge_filter_look_packet(place),

@@ -136,6 +136,11 @@ impl KernelTables<'_> {
         }
     }
 
+    #[inline(always)]
+    fn place(&self, kind: Kind, hash: u64) -> u64 {
+        sources::place(self.shared.state(), kind, hash)
+    }
+
     /// Slot of the generation.
     #[inline(always)]
     pub fn slot(&self) -> u32 {
@@ -183,22 +188,22 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[KernelCell; WAYS]> {
-        sources::cells_of(self.shared.state(), kind, hash)
+        sources::cells(kind, self.place(kind, hash))
     }
 
     #[inline(always)]
     fn take(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
-        sources::take(self.shared.state(), kind, hash, rate, cost, now_ns)
+        sources::take(kind, self.place(kind, hash), rate, cost, now_ns)
     }
 
     #[inline(always)]
     fn peek(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
-        sources::peek(self.shared.state(), kind, hash, rate, cost, now_ns)
+        sources::peek(kind, self.place(kind, hash), rate, cost, now_ns)
     }
 
     #[inline(always)]
     fn look(&self, kind: Kind, hash: u64) -> Option<Option<u64>> {
-        sources::look(self.shared.state(), kind, hash)
+        sources::look(kind, self.place(kind, hash))
     }
 
     #[inline(always)]

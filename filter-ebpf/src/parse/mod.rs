@@ -53,7 +53,8 @@ pub struct Segment {
     pub transport: Transport,
 }
 
-/// An address of the source's family, as it stands on the wire: few packets are asked for it.
+/// An address of the source's family, as it stands on the wire: few packets are asked for it. An
+/// IPv4 address is the second word.
 type Destination = [u64; 2];
 
 impl Segment {
