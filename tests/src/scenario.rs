@@ -58,11 +58,11 @@ fn policy_text(random: &mut Random) -> String {
     }
     let lists = random.below(3);
     for n in 0..lists {
-        let _ = writeln!(
-            text,
-            "[prefix_list.list{n}]\nprefixes = {}",
-            prefixes(random)
-        );
+        let prefixes = match random.one_in(3) {
+            true => networks(random),
+            false => prefixes(random),
+        };
+        let _ = writeln!(text, "[prefix_list.list{n}]\nprefixes = {prefixes}");
     }
     for n in 0..1 + random.below(4) {
         service(random, &mut text, n, lists, interfaces);
@@ -151,6 +151,16 @@ fn sources(random: &mut Random, lists: usize) -> String {
 
 fn prefixes(random: &mut Random) -> String {
     let all: Vec<_> = (0..1 + random.below(4)).map(|_| prefix(random)).collect();
+    format!("[{}]", all.join(", "))
+}
+
+/// Every second /24 of a part of a /16 that packets come from, for which a table has bits; and
+/// others.
+fn networks(random: &mut Random) -> String {
+    let (a, first) = (random.below(2) * 128, random.below(2));
+    let many = (0..10 + random.below(20)).map(|n| format!("\"10.{a}.{}.0/24\"", first + 2 * n));
+    let others = (0..random.below(3)).map(|_| prefix(random));
+    let all: Vec<_> = many.chain(others.collect::<Vec<_>>()).collect();
     format!("[{}]", all.join(", "))
 }
 

@@ -119,6 +119,8 @@ pub struct Settings {
     pub fixed_classes: u32,
     /// [`NEAR_PAGES`], for the same reason.
     pub near_pages: u32,
+    /// Both of turned blocks: see `table4`.
+    pub turned_classes: [u32; 2],
     /// Multiplier of the perfect hash of service addresses; odd.
     pub address_multiplier: u64,
     /// IP protocols that pass as replies, a bit each.
@@ -140,7 +142,7 @@ pub struct Fixed {
     /// Of the policy.
     pub settings: Settings,
     /// Zero: fills the settings to a whole KiB.
-    pub padding: [u64; 119],
+    pub padding: [u64; 118],
     /// Services, by number.
     pub services: [Service; SERVICES],
     /// Service addresses, upper and lower half; IPv4 as `::ffff:a.b.c.d`.
@@ -159,6 +161,10 @@ pub struct Fixed {
     pub index4: [u32; 1 << 16],
     /// See `table6`.
     pub index6: [u64; 1 << 16],
+    /// See `table4`: for each /24 of a turned block its class, or whether to turn the chunk's.
+    pub turned4: [u64; 1 << 18],
+    /// See `table4`: for each /20 of a turned block whether a range starts inside of its /24s.
+    pub inside4: [u16; 1 << 16],
     /// The first pages.
     pub near: [Page; NEAR_PAGES],
 }

@@ -104,7 +104,7 @@ pub fn compile(policy: &Policy, ids: &Ids) -> Result<Generation, CompileError> {
     let mut classes = Classes::new(states);
     let ranges4 = classes.number(ranges4)?;
     let ranges6 = classes.number(ranges6)?;
-    table4::write(&ranges4, &mut fixed.index4, &mut pages)?;
+    table4::write(&ranges4, &mut fixed, &mut pages)?;
     table6::write(&ranges6, &mut fixed.index6, &mut pages)?;
     fixed.settings.fixed_classes = FIXED_CLASSES as u32;
     fixed.settings.near_pages = NEAR_PAGES as u32;

@@ -26,8 +26,11 @@ const TRACKED_SOURCES: u32 = 1024;
 /// Way: the tables are damaged.
 const DAMAGED: u8 = 1;
 
-/// The number of a table that may be damaged.
+/// Numbers of tables that may be damaged; from 10 on they are pages.
+const INDEX4: u8 = 8;
 const INDEX6: u8 = 9;
+const TURNED4: u8 = 126;
+const INSIDE4: u8 = 127;
 
 thread_local! {
     static RUNS: RefCell<HashMap<u8, Run>> = RefCell::default();
@@ -166,8 +169,10 @@ fn table(generation: &mut Generation, number: u8) -> Option<&mut [u8]> {
         5 => fixed.address_places.as_mut_bytes(),
         6 => fixed.tcp.as_mut_bytes(),
         7 => fixed.udp.as_mut_bytes(),
-        8 => fixed.index4.as_mut_bytes(),
+        INDEX4 => fixed.index4.as_mut_bytes(),
         INDEX6 => fixed.index6.as_mut_bytes(),
+        TURNED4 => fixed.turned4.as_mut_bytes(),
+        INSIDE4 => fixed.inside4.as_mut_bytes(),
         page => {
             let page = usize::from(page) - 10;
             let far = generation.pages.iter_mut().map(|page| &mut **page);
@@ -201,6 +206,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
             .zip(&frames)
             {
                 seeds.push(damaged(policy, table, *word, frame));
+            }
+            // IPv4 blocks that are turned, with bits and with a chunk, both of two sizes.
+            for (table, word) in [
+                (INDEX4, 0xc400_0000_fe00_7fff),
+                (TURNED4, 0x5555_5555_5555_5555),
+                (INSIDE4, u64::MAX),
+            ] {
+                seeds.push(damaged(policy, 0x80 | table, word, &frames[0]));
             }
             // An IPv6 index, an alternating chunk, a narrow and a branched one, in a page that there is.
             for (word, frame) in [

@@ -150,10 +150,13 @@ fn whole_families_and_single_addresses_are_found() {
 
 #[test]
 fn last_address_of_a_block_is_found_at_every_chunk_size() {
-    for others in 0..20 {
-        let mut nets = vec![net4(0x0a01_ffff, 32)];
-        nets.extend((0..others).map(|at| net4(0x0a01_0000 + at * 4, 32)));
-        check_prefixes(nets, Vec::new(), usize::MAX);
+    for others in (0..20).chain([29, 30, 31, 60, 61, 62]) {
+        // Close together, and all over the block.
+        for step in [4, 0x400] {
+            let mut nets = vec![net4(0x0a01_ffff, 32)];
+            nets.extend((0..others).map(|at| net4(0x0a01_0000 + at * step, 32)));
+            check_prefixes(nets, Vec::new(), usize::MAX);
+        }
     }
 }
 
@@ -257,8 +260,10 @@ fn aggregation_is_the_fewest_prefixes() {
 #[test]
 fn a_damaged_entry_of_any_size_is_read_inside_its_page() {
     let mut generation = in_order(&policy_of(vec![v4("10.1.0.0/24")], Vec::new()));
-    for damaged in 0..1 << 6 {
-        // The six bits below the leaf's, the kind of a chunk and its size; at the end of a page.
+    // Every page is near, whatever its number.
+    generation.fixed.settings.near_pages = u32::MAX;
+    for damaged in 0..1 << 7 {
+        // The kind of a chunk and its size; at the end of a page.
         generation.fixed.index4[0x0a01] = damaged << 25 | 0x7fff;
         for address in [0x0a01_0000_u32, 0x0a01_7fff, 0x0a01_ffff] {
             let tables = HostTables::new(&generation);
@@ -306,5 +311,30 @@ fn chunks_are_narrow_where_32_bits_hold_their_starts_and_branched_where_a_line_d
         let generation = in_order(&policy_of(Vec::new(), nets.collect()));
         let node = generation.fixed.index6[0x2001];
         assert_eq!(node >> 60, kind, "{count} prefixes of {length} bits");
+    }
+}
+
+#[test]
+fn ipv4_chunks_are_turned_where_bits_take_less_than_starts() {
+    const ALTERNATING: u32 = 0b01;
+    const TURNED: u32 = 0b11;
+    // Two starts of each, which take 16 words or 32; as bits they take as much as 16.
+    for (count, length, step, kind) in [
+        (7, 24, 0x200, ALTERNATING),
+        (8, 24, 0x200, TURNED),
+        (64, 24, 0x200, TURNED),
+        (64, 23, 0x400, TURNED),
+        (64, 25, 0x200, TURNED),
+        (60, 28, 0x20, ALTERNATING),
+        (300, 32, 2, ALTERNATING),
+    ] {
+        for first in [0, 0x100, 0x240] {
+            let nets = (0..count).map(|at| net4(0x0a01_0000 + first + at * step, length));
+            let nets: Vec<_> = nets.collect();
+            let generation = in_order(&policy_of(nets.clone(), Vec::new()));
+            let found = generation.fixed.index4[0x0a01] >> 30;
+            assert_eq!(found, kind, "{count} /{length} from {first:#x} on");
+            check_prefixes(nets, Vec::new(), usize::MAX);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Writes the IPv4 prefix table; `filter_common::table4` says how it looks and reads it.
 
+mod turned;
+
 use super::error::CompileError;
 use super::pages;
 use super::ranges::Ranges;
-use filter_common::policy::{PAGE_WORDS, Page, Page16};
+use filter_common::policy::{Fixed, PAGE_WORDS, Page, Page16};
 use filter_common::table4::{ALTERNATING_CLASSES, Kind, UNIT, chunk, leaf};
 
 const BLOCKS: usize = 1 << 16;
@@ -15,37 +17,65 @@ const SIZES: usize = WORDS_IN_PAGE.ilog2() as usize + 1;
 struct Block {
     number: usize,
     first: usize,
-    ranges: usize,
+    end: usize,
     kind: Kind,
+    /// Of all words of its chunk.
+    words_log2: u32,
 }
 
 impl Block {
-    /// Of the places that are searched.
-    fn places_log2(&self) -> usize {
-        let places = match self.kind {
-            // One start more for an even number of ranges: see `fill_alternating`.
-            Kind::Alternating => ALTERNATING_CLASSES + self.ranges / 2 * 2,
-            Kind::Mixed => self.ranges,
+    fn new(number: usize, ranges: &Ranges<u32, u16>, first: usize, end: usize) -> Self {
+        let classes = &ranges.values[first..end];
+        let alternates = classes.iter().zip(&classes[2..]).all(|(a, b)| a == b);
+        let (kind, words) = match alternates {
+            true => (Kind::Alternating, alternating_words(end - first)),
+            false => (Kind::Mixed, 2 * places(end - first)),
         };
-        places.max(UNIT).next_power_of_two().ilog2() as usize
+        Self {
+            number,
+            first,
+            end,
+            kind,
+            words_log2: words.ilog2(),
+        }
     }
 
-    /// Of all its words.
-    fn words_log2(&self) -> usize {
-        self.places_log2() + usize::from(self.kind == Kind::Mixed)
+    /// Of the places that are searched.
+    const fn places_log2(&self) -> u32 {
+        match self.kind {
+            Kind::Alternating | Kind::Turned => self.words_log2,
+            // As many words more are classes.
+            Kind::Mixed => self.words_log2 - 1,
+        }
+    }
+
+    /// The starts of its ranges but the first, which may have started before it.
+    fn starts<'a>(&self, ranges: &'a Ranges<u32, u16>) -> &'a [u32] {
+        &ranges.starts[self.first + 1..self.end]
     }
 }
 
-/// Fills the index, and appends pages of chunks to `pages`, which must be empty.
+/// Places for so many words.
+fn places(words: usize) -> usize {
+    words.max(UNIT).next_power_of_two()
+}
+
+/// One place more for an even number of ranges: see `fill_alternating`.
+fn alternating_words(ranges: usize) -> usize {
+    places(ALTERNATING_CLASSES + ranges / 2 * 2)
+}
+
+/// Fills the index and the bits of /24s, and appends pages of chunks to `pages`, which must be empty.
 pub(super) fn write(
     ranges: &Ranges<u32, u16>,
-    index: &mut [u32; BLOCKS],
+    fixed: &mut Fixed,
     pages: &mut Vec<Box<Page>>,
 ) -> Result<(), CompileError> {
-    let blocks = leaves(ranges, index);
+    let mut blocks = leaves(ranges, &mut fixed.index4);
+    fixed.settings.turned_classes = turned::choose(&mut blocks, ranges).map(u32::from);
     let mut counts = [0; SIZES];
     for block in &blocks {
-        counts[block.words_log2()] += 1;
+        counts[block.words_log2 as usize] += 1;
     }
     // The largest chunks first: then each is aligned to its size, and nothing lies between.
     let mut next = [0; SIZES];
@@ -58,20 +88,21 @@ pub(super) fn write(
         pages.push(pages::zeroed()?);
     }
     for block in &blocks {
-        let size = block.words_log2();
+        let size = block.words_log2 as usize;
         let start = next[size];
         next[size] += 1 << size;
-        let entry = chunk(block.kind, start, block.places_log2() as u32);
-        index[block.number] = entry.ok_or(CompileError::Pages {
+        let entry = chunk(block.kind, start, block.places_log2());
+        fixed.index4[block.number] = entry.ok_or(CompileError::Pages {
             pages: words.div_ceil(WORDS_IN_PAGE),
         })?;
         let page: &mut Page16 = zerocopy::transmute_mut!(&mut *pages[start / WORDS_IN_PAGE]);
         let at = start % WORDS_IN_PAGE;
         let words = &mut page[at..at + (1 << size)];
-        let of_block = block.first..block.first + block.ranges;
-        let (starts, classes) = (&ranges.starts[of_block.clone()], &ranges.values[of_block]);
+        let starts = block.starts(ranges);
+        let classes = &ranges.values[block.first..block.end];
         match block.kind {
-            Kind::Alternating => fill_alternating(starts, classes, words),
+            Kind::Alternating => fill_alternating(starts, [classes[0], classes[1]], words),
+            Kind::Turned => turned::fill(block, starts, [classes[0], classes[1]], fixed, words),
             Kind::Mixed => fill_mixed(starts, classes, words),
         }
     }
@@ -96,17 +127,7 @@ fn leaves(ranges: &Ranges<u32, u16>, index: &mut [u32; BLOCKS]) -> Vec<Block> {
         if at - first == 1 {
             *entry = leaf(ranges.values[first]);
         } else {
-            let classes = &ranges.values[first..at];
-            let alternates = classes.iter().zip(&classes[2..]).all(|(a, b)| a == b);
-            blocks.push(Block {
-                number,
-                first,
-                ranges: at - first,
-                kind: match alternates {
-                    true => Kind::Alternating,
-                    false => Kind::Mixed,
-                },
-            });
+            blocks.push(Block::new(number, ranges, first, at));
         }
     }
     blocks
@@ -116,33 +137,33 @@ fn leaves(ranges: &Ranges<u32, u16>, index: &mut [u32; BLOCKS]) -> Vec<Block> {
 /// starts there: so the padding, which it finds, is of the last range too.
 const PADDING: u16 = u16::MAX;
 
-/// Numbers of ranges count up to the last place, whose number is even. Of an even number of ranges
-/// the first is therefore put behind one without addresses.
-fn fill_alternating(starts: &[u32], classes: &[u16], words: &mut [u16]) {
+/// Ranges are of the two classes in turn; `starts` are those of all but the first. Their numbers
+/// count up to the last place, whose number is even. Of an even number of ranges the first is
+/// therefore put behind one without addresses.
+fn fill_alternating(starts: &[u32], classes: [u16; 2], words: &mut [u16]) {
     let (both, places) = words.split_at_mut(ALTERNATING_CLASSES);
-    let is_odd = starts.len() % 2 == 1;
-    let last = classes[starts.len() - 1];
-    let other = classes[starts.len() - 2];
-    both.copy_from_slice(&[last, other]);
+    let (last, other) = (starts.len() % 2, (starts.len() + 1) % 2);
+    both.copy_from_slice(&[classes[last], classes[other]]);
     places.fill(PADDING);
-    let places = match is_odd {
-        true => places,
-        false => {
+    let places = match starts.len() % 2 {
+        0 => places,
+        _ => {
             places[0] = 0;
             &mut places[1..]
         }
     };
-    // The first range may have started before the block, and needs no place.
-    for (place, &start) in places.iter_mut().zip(&starts[1..]) {
+    for (place, &start) in places.iter_mut().zip(starts) {
         *place = start as u16;
     }
 }
 
+/// Starts of all but the first range, and the class of each.
 fn fill_mixed(starts: &[u32], classes: &[u16], words: &mut [u16]) {
     let (places, of_places) = words.split_at_mut(words.len() / 2);
     places.fill(PADDING);
     of_places.fill(classes[classes.len() - 1]);
-    for (place, &start) in places.iter_mut().zip(starts) {
+    // The first is not looked at.
+    for (place, &start) in places[1..].iter_mut().zip(starts) {
         *place = start as u16;
     }
     of_places[..classes.len()].copy_from_slice(classes);
