@@ -47,7 +47,7 @@ const _: () = assert!(offset_of!(Fixed, turned4) == 1288 << 10);
 const _: () = assert!(offset_of!(Fixed, inside4) == 3336 << 10);
 const _: () = assert!(offset_of!(Fixed, near) == 3464 << 10);
 const _: () = assert!(size_of::<Fixed>() == 3976 << 10);
-// The kernel makes no map of larger values.
+// Older kernels make no array of values that a kmalloc could not hold (`KMALLOC_MAX_SIZE`).
 const _: () = assert!(size_of::<Fixed>() <= 4096 << 10);
 const _: () = assert!(size_of::<Answer>() == 19 * 8 && align_of::<Answer>() == 8);
 const _: () = assert!(offset_of!(Answer, outcome) == 32);

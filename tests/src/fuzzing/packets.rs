@@ -207,7 +207,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             {
                 seeds.push(damaged(policy, table, *word, frame));
             }
-            // IPv4 blocks that are turned, with bits and with a chunk, both of two sizes.
+            // Turned IPv4 blocks of two sizes; both kinds of their bits.
             for (table, word) in [
                 (INDEX4, 0xc400_0000_fe00_7fff),
                 (TURNED4, 0x5555_5555_5555_5555),

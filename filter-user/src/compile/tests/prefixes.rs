@@ -338,3 +338,20 @@ fn ipv4_chunks_are_turned_where_bits_take_less_than_starts() {
         }
     }
 }
+
+#[test]
+fn only_blocks_of_the_pair_of_classes_that_spares_most_are_turned() {
+    // In a list of their own each: listed in one or in the other, or not.
+    let nets = |block: u32, count: u32, length, step| {
+        (0..count).map(move |at| net4(0x0a01_0000 + (block << 16) + at * step, length))
+    };
+    for (few, many) in [(0, 1), (1, 0)] {
+        let some = nets(few, 20, 23, 0x400);
+        let more = nets(many, 64, 24, 0x200);
+        let both: Vec<_> = some.chain(more).collect();
+        let generation = in_order(&policy_of(both.clone(), Vec::new()));
+        let kind = |block: u32| generation.fixed.index4[0x0a01 + block as usize] >> 30;
+        assert_eq!([kind(few), kind(many)], [0b01_u32, 0b11]);
+        check_prefixes(both, Vec::new(), usize::MAX);
+    }
+}
