@@ -9,15 +9,16 @@
 //!   classes, then the starts. A range's class follows from whether its number is odd. A chunk of
 //!   up to 30 ranges is one cache line.
 //! - *mixed*: the starts, then as many classes.
-//! - *turned*, where ranges are of two classes and most start with a /24, as those of the lists of
-//!   networks do: a bit for each /24, which takes a sixteenth of what a start does. It is the /24's
-//!   class (which of two), unless some range of the /20 around it starts inside of a /24: only then
-//!   the chunk is read. It is an alternating one, without the starts of /24s; the bit then tells
-//!   whether the chunk's class is turned into the other one. The bits lie in the fixed part, at
-//!   places that the address alone tells. One pair of classes in a policy is held like that.
 //!
 //! The starts are padded to a power of two, and each chunk is aligned to its size, so that none
 //! straddles a page.
+//!
+//! Large lists of networks have bits in front of all that, at places of the fixed part that the
+//! address alone tells. A bit for each /24, which takes a sixteenth of what a start does: it is the
+//! /24's class (which of two), unless another bit says of the /20 around it that some range starts
+//! inside of a /24. Only then the index is read, and a chunk without the starts of /24s: its ranges
+//! are of the same two classes, and the /24's bit tells whether what is found in it is *turned* into
+//! the other one. Blocks that are not held like that have no bits of /24s, and the others all set.
 
 use crate::policy::{Fixed, Page16, Page32, Pages};
 
@@ -26,8 +27,6 @@ const KIND_SHIFT: u32 = 30;
 const MIXED: u32 = 0;
 const ALTERNATING: u32 = 1;
 const LEAF: u32 = 2;
-/// Its lowest bit is that of an alternating chunk, which it is as well.
-const TURNED: u32 = 3;
 /// Where the logarithm of the places that are searched stands.
 const SIZE_SHIFT: u32 = 25;
 /// Words in the unit of a chunk's start, which is also the smallest chunk.
@@ -45,8 +44,6 @@ pub enum Kind {
     /// Two words of classes, then the starts of an even number of ranges after the first. The
     /// ranges with even numbers are of the first class.
     Alternating,
-    /// As alternating, without the starts of /24s, for which there are bits.
-    Turned,
     /// Starts, then the class of each.
     Mixed,
 }
@@ -54,6 +51,15 @@ pub enum Kind {
 /// An index entry for a whole /16.
 pub const fn leaf(class: u16) -> u32 {
     LEAF << KIND_SHIFT | class as u32
+}
+
+/// The class of a leaf.
+pub const fn leaf_class(entry: u32) -> Option<u16> {
+    if entry >> KIND_SHIFT == LEAF {
+        Some(entry as u16)
+    } else {
+        None
+    }
 }
 
 /// An index entry for a chunk of `1 << size_log2` places from word `start` on; `None` past the
@@ -65,7 +71,6 @@ pub const fn chunk(kind: Kind, start: usize, size_log2: u32) -> Option<u32> {
     }
     let kind = match kind {
         Kind::Alternating => ALTERNATING,
-        Kind::Turned => TURNED,
         Kind::Mixed => MIXED,
     };
     Some(kind << KIND_SHIFT | size_log2 << SIZE_SHIFT | unit as u32)
@@ -86,25 +91,20 @@ pub const fn bit_of_20(address: u32) -> (usize, u32) {
 /// The class of an address, or `None` if a page is missing.
 #[inline(always)]
 pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Option<u16> {
+    let mut turn = 0;
+    if fixed.settings.has_turned4 != 0 {
+        let (word, bit) = bit_of_24(address);
+        turn = (fixed.turned4[word % fixed.turned4.len()] >> bit) as u32 & 1;
+        let (word, bit) = bit_of_20(address);
+        if fixed.inside4[word % fixed.inside4.len()] >> bit & 1 == 0 {
+            return Some(fixed.settings.turned_classes[turn as usize % 2]);
+        }
+    }
     let entry = fixed.index4[(address >> 16) as usize % (1 << 16)];
     let kind = entry >> KIND_SHIFT;
     if kind == LEAF {
         return Some(entry as u16);
     }
-    let turn = if kind == TURNED {
-        let (word, bit) = bit_of_24(address);
-        let turn = (fixed.turned4[word % fixed.turned4.len()] >> bit) as u32 & 1;
-        let (word, bit) = bit_of_20(address);
-        if fixed.inside4[word % fixed.inside4.len()] >> bit & 1 == 0 {
-            return Some(fixed.settings.turned_classes[turn as usize % 2] as u16);
-        }
-        turn
-    } else {
-        // Put aside for the verifier: it first reads the rest with a bit that it does not know, of
-        // which none is a case that it need not read again. 6.1: 482,000 instructions, not 506,000.
-        core::hint::cold_path();
-        0
-    };
     let start = (entry & START) * UNIT as u32;
     let page = pages.page(start >> 17)?;
     let words: &Page16 = zerocopy::transmute_ref!(page);

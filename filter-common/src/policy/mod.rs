@@ -119,8 +119,10 @@ pub struct Settings {
     pub fixed_classes: u32,
     /// [`NEAR_PAGES`], for the same reason.
     pub near_pages: u32,
-    /// Both of turned blocks: see `table4`.
-    pub turned_classes: [u32; 2],
+    /// 1 where IPv4 networks have bits: see `table4`.
+    pub has_turned4: u32,
+    /// Both classes that these tell apart.
+    pub turned_classes: [u16; 2],
     /// Multiplier of the perfect hash of service addresses; odd.
     pub address_multiplier: u64,
     /// IP protocols that pass as replies, a bit each.
@@ -161,9 +163,9 @@ pub struct Fixed {
     pub index4: [u32; 1 << 16],
     /// See `table6`.
     pub index6: [u64; 1 << 16],
-    /// See `table4`: for each /24 of a turned block its class, or whether to turn the chunk's.
+    /// See `table4`: for each /24 its class, or whether to turn the chunk's.
     pub turned4: [u64; 1 << 18],
-    /// See `table4`: for each /20 of a turned block whether a range starts inside of its /24s.
+    /// See `table4`: for each /20 whether there is more to read.
     pub inside4: [u16; 1 << 16],
     /// The first pages.
     pub near: [Page; NEAR_PAGES],

@@ -207,9 +207,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
             {
                 seeds.push(damaged(policy, table, *word, frame));
             }
-            // Turned IPv4 blocks of two sizes; both kinds of their bits.
+            // IPv4 chunks of two sizes; bits for networks, if the policy has them.
             for (table, word) in [
-                (INDEX4, 0xc400_0000_fe00_7fff),
+                (INDEX4, 0x4400_0000_7e00_7fff),
                 (TURNED4, 0x5555_5555_5555_5555),
                 (INSIDE4, u64::MAX),
             ] {

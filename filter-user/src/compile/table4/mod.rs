@@ -19,6 +19,8 @@ struct Block {
     first: usize,
     end: usize,
     kind: Kind,
+    /// Starts with a /24 are bits.
+    is_turned: bool,
     /// Of all words of its chunk.
     words_log2: u32,
 }
@@ -36,6 +38,7 @@ impl Block {
             first,
             end,
             kind,
+            is_turned: false,
             words_log2: words.ilog2(),
         }
     }
@@ -43,7 +46,7 @@ impl Block {
     /// Of the places that are searched.
     const fn places_log2(&self) -> u32 {
         match self.kind {
-            Kind::Alternating | Kind::Turned => self.words_log2,
+            Kind::Alternating => self.words_log2,
             // As many words more are classes.
             Kind::Mixed => self.words_log2 - 1,
         }
@@ -72,7 +75,9 @@ pub(super) fn write(
     pages: &mut Vec<Box<Page>>,
 ) -> Result<(), CompileError> {
     let mut blocks = leaves(ranges, &mut fixed.index4);
-    fixed.settings.turned_classes = turned::choose(&mut blocks, ranges).map(u32::from);
+    if let Some(classes) = turned::choose(&mut blocks, ranges) {
+        turned::begin(classes, fixed);
+    }
     let mut counts = [0; SIZES];
     for block in &blocks {
         counts[block.words_log2 as usize] += 1;
@@ -101,8 +106,10 @@ pub(super) fn write(
         let starts = block.starts(ranges);
         let classes = &ranges.values[block.first..block.end];
         match block.kind {
+            Kind::Alternating if block.is_turned => {
+                turned::fill(block, starts, [classes[0], classes[1]], fixed, words);
+            }
             Kind::Alternating => fill_alternating(starts, [classes[0], classes[1]], words),
-            Kind::Turned => turned::fill(block, starts, [classes[0], classes[1]], fixed, words),
             Kind::Mixed => fill_mixed(starts, classes, words),
         }
     }

@@ -314,33 +314,36 @@ fn chunks_are_narrow_where_32_bits_hold_their_starts_and_branched_where_a_line_d
     }
 }
 
+/// Whether the bits of a /16 say the classes of some /20 in it.
+fn has_bits(generation: &Generation, block: usize) -> bool {
+    generation.fixed.settings.has_turned4 == 1 && generation.fixed.inside4[block] != u16::MAX
+}
+
 #[test]
-fn ipv4_chunks_are_turned_where_bits_take_less_than_starts() {
-    const ALTERNATING: u32 = 0b01;
-    const TURNED: u32 = 0b11;
+fn ipv4_networks_have_bits_where_these_take_less_than_starts() {
     // Two starts of each, which take 16 words or 32; as bits they take as much as 16.
-    for (count, length, step, kind) in [
-        (7, 24, 0x200, ALTERNATING),
-        (8, 24, 0x200, TURNED),
-        (64, 24, 0x200, TURNED),
-        (64, 23, 0x400, TURNED),
-        (64, 25, 0x200, TURNED),
-        (60, 28, 0x20, ALTERNATING),
-        (300, 32, 2, ALTERNATING),
+    for (count, length, step, are_bits) in [
+        (7, 24, 0x200, false),
+        (8, 24, 0x200, true),
+        (64, 24, 0x200, true),
+        (64, 23, 0x400, true),
+        (64, 25, 0x200, true),
+        (60, 28, 0x20, false),
+        (300, 32, 2, false),
     ] {
         for first in [0, 0x100, 0x240] {
             let nets = (0..count).map(|at| net4(0x0a01_0000 + first + at * step, length));
             let nets: Vec<_> = nets.collect();
             let generation = in_order(&policy_of(nets.clone(), Vec::new()));
-            let found = generation.fixed.index4[0x0a01] >> 30;
-            assert_eq!(found, kind, "{count} /{length} from {first:#x} on");
+            let found = generation.fixed.settings.has_turned4 == 1;
+            assert_eq!(found, are_bits, "{count} /{length} from {first:#x} on");
             check_prefixes(nets, Vec::new(), usize::MAX);
         }
     }
 }
 
 #[test]
-fn only_blocks_of_the_pair_of_classes_that_spares_most_are_turned() {
+fn only_ipv4_networks_of_the_pair_of_classes_that_spares_most_have_bits() {
     // In a list of their own each: listed in one or in the other, or not.
     let nets = |block: u32, count: u32, length, step| {
         (0..count).map(move |at| net4(0x0a01_0000 + (block << 16) + at * step, length))
@@ -350,8 +353,23 @@ fn only_blocks_of_the_pair_of_classes_that_spares_most_are_turned() {
         let more = nets(many, 64, 24, 0x200);
         let both: Vec<_> = some.chain(more).collect();
         let generation = in_order(&policy_of(both.clone(), Vec::new()));
-        let kind = |block: u32| generation.fixed.index4[0x0a01 + block as usize] >> 30;
-        assert_eq!([kind(few), kind(many)], [0b01_u32, 0b11]);
+        let found = [few, many].map(|block| has_bits(&generation, 0x0a01 + block as usize));
+        assert_eq!(found, [false, true]);
+        // Of one class, one of the pair: said by bits, so that the index is not read.
+        assert!(has_bits(&generation, 0x0a08));
         check_prefixes(both, Vec::new(), usize::MAX);
+    }
+}
+
+#[test]
+fn ipv4_networks_have_no_bits_where_most_starts_would_not_be_among_them() {
+    let networks = (0..64).map(|at| net4(0x0a01_0000 + at * 0x200, 24));
+    let others = (0..120).map(|at| net4(0x0a02_0000 + (at / 60 << 16) + at % 60 * 0x20, 28));
+    let nets: Vec<_> = networks.chain(others).collect();
+    for (count, has_turned) in [(64 + 60, 1), (64 + 120, 0)] {
+        let nets = nets[..count].to_vec();
+        let generation = in_order(&policy_of(nets.clone(), Vec::new()));
+        assert_eq!(generation.fixed.settings.has_turned4, has_turned);
+        check_prefixes(nets, Vec::new(), usize::MAX);
     }
 }
