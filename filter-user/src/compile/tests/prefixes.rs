@@ -364,7 +364,7 @@ fn only_ipv4_networks_of_the_pair_of_classes_that_spares_most_have_bits() {
 #[test]
 fn ipv4_networks_have_no_bits_where_most_starts_would_not_be_among_them() {
     let networks = (0..64).map(|at| net4(0x0a01_0000 + at * 0x200, 24));
-    let others = (0..120).map(|at| net4(0x0a02_0000 + (at / 60 << 16) + at % 60 * 0x20, 28));
+    let others = (0..120).map(|at| net4(0x0a02_0000 + ((at / 60) << 16) + at % 60 * 0x20, 28));
     let nets: Vec<_> = networks.chain(others).collect();
     for (count, has_turned) in [(64 + 60, 1), (64 + 120, 0)] {
         let nets = nets[..count].to_vec();
