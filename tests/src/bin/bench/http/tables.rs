@@ -45,7 +45,8 @@ fn table(rows: &[Row], load: Load) -> Table {
              anything else there runs, as a NIC's interrupt would; what it is too slow for is lost \
              in the queue before it, requests and flood alike. `dropped`: of the flood, by the \
              filter's own count; the rest was lost in the queue. Nothing answers the \
-             flood where there is no filter: its TCP checksums are wrong.",
+             flood where there is no filter: its TCP checksums are wrong. A latency of –: no \
+             connection came to be in most runs.",
             &[
                 &columns[..],
                 &["flood, M/s", "flood, % of packets", "dropped, %"],
