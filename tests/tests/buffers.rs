@@ -3,7 +3,7 @@
 use edge_filter_tests::events::Tap;
 use edge_filter_tests::frame::{V4, V6, ethernet, flags, tagged, tcp, udp};
 use edge_filter_tests::kernel::Tested;
-use filter_common::verdict::Outcome;
+use filter_common::verdict::{Decision, Outcome};
 use filter_user::compile::{Generation, Ids, compile};
 use filter_user::config::{HostFacts, load_from};
 use std::path::Path;
@@ -107,16 +107,22 @@ fn whatever_becomes_of_a_frame_all_of_its_bytes_are_counted() {
 #[test]
 fn nothing_is_special_about_where_the_first_buffer_ends() {
     let mut tested = start();
+    let allowed = Decision::of_service(Outcome::ALLOWED, 0).counter(0);
+    let malformed = Decision::general(Outcome::MALFORMED).counter(0);
+    let mut run = 0;
     for bytes in FIRST_ENDS_WITHIN {
         let ack = with_room(tcp(443, flags::ACK), bytes);
         for frame in [v4(100, &ack), v6_of("2001:db8::7", 6).frame(&ack)] {
-            let (_, _, outcome) = tested.run(&frame).expect("counted");
-            assert_eq!(outcome, Outcome::ALLOWED, "{} bytes", frame.len());
             let cut = &frame[..frame.len() - 1];
-            let (_, _, outcome) = tested.run(cut).expect("counted");
-            assert_eq!(outcome, Outcome::MALFORMED, "{} bytes", cut.len());
+            for (frame, place) in [(&frame[..], allowed), (cut, malformed)] {
+                tested.run_at(frame, place).unwrap_or_else(|error| {
+                    panic!("{} bytes: {error:#}", frame.len());
+                });
+                run += 1;
+            }
         }
     }
+    assert_eq!(tested.packets().expect("counted"), run);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the packet program first, then the binary that carries it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -38,22 +39,31 @@ pub fn everything(workspace: &Workspace) -> Result<()> {
     command::run(&mut release(workspace)).context("cannot build edge-filter")
 }
 
+/// Builds what tests start: the packet programs, the binary with overflow checks, and the same as if
+/// of the next ABI; `setup` has been done.
+pub fn for_tests(workspace: &Workspace) -> Result<()> {
+    let _part = progress::begin("build", Some(Variant::BUILT.len() + 2));
+    place_objects(workspace)?;
+    progress::step("edge-filter with overflow checks (some minutes the first time)");
+    checked(workspace, &[], &workspace.edge_filter_checked())?;
+    progress::step("edge-filter of the next ABI");
+    next_abi(workspace)
+}
+
 /// Builds the binary as if of the next ABI, for tests of upgrades.
 pub fn next_abi(workspace: &Workspace) -> Result<()> {
-    command::run(command::cargo(workspace.root()).args([
-        "build",
-        "--package",
-        "filter-user",
-        "--bin",
-        "edge-filter",
-        "--features",
-        "next-abi",
-    ]))
-    .context("cannot build edge-filter with another ABI")?;
-    // Cargo will put the ordinary one in its place.
-    let built = workspace.target().join("debug/edge-filter");
     let kept = workspace.edge_filter_next_abi();
-    fs::copy(&built, &kept)
+    checked(workspace, &["--features", "next-abi"], &kept)
+}
+
+/// A binary with overflow checks, kept where cargo will not put another in its place.
+fn checked(workspace: &Workspace, features: &[&str], kept: &Path) -> Result<()> {
+    let mut cargo = command::cargo(workspace.root());
+    cargo.args(["build", "--package", "filter-user", "--bin", "edge-filter"]);
+    command::run(cargo.args(features))
+        .with_context(|| format!("cannot build {}", kept.display()))?;
+    let built = workspace.target().join("debug/edge-filter");
+    fs::copy(&built, kept)
         .with_context(|| format!("cannot copy {} to {}", built.display(), kept.display()))?;
     Ok(())
 }

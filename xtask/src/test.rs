@@ -1,7 +1,7 @@
 //! `cargo xtask test`: host, BPF test runs and network namespaces, all as plain `cargo test`.
 //!
-//! Tests are built with overflow checks; the binary and the packet programs that the namespace
-//! tests start are the ones that ship.
+//! Tests and the binary that they start are built with overflow checks. The packet programs are the
+//! ones that ship; the binary that ships runs in all of `cargo xtask kernel-matrix`.
 
 use anyhow::{Context, Result};
 
@@ -11,8 +11,8 @@ use crate::setup::{self, Needs};
 use crate::workspace::Workspace;
 use crate::{build, environment};
 
-/// Namespace tests measure rates: more of them at once than cores would disturb each other.
-const THREADS: &str = "2";
+/// Many tests in network namespaces wait for a deadline, most of the others for the verifier.
+const THREADS: &str = "4";
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -29,8 +29,7 @@ pub struct Options {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     environment::check()?;
     setup::ensure(workspace, Needs::Tests)?;
-    build::everything(workspace)?;
-    build::next_abi(workspace)?;
+    build::for_tests(workspace)?;
     say("building and running the tests (some minutes the first time)");
     command::run(
         command::cargo(workspace.root())
@@ -38,7 +37,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             .arg(format!("--test-threads={THREADS}"))
             .args(&options.arguments)
             .args(&options.filter)
-            .env("EDGE_FILTER_BIN", workspace.edge_filter())
+            .env("EDGE_FILTER_BIN", workspace.edge_filter_checked())
             .env("EDGE_FILTER_NEXT_BIN", workspace.edge_filter_next_abi())
             .env("EDGE_FILTER_OBJECT_DIR", workspace.objects()),
     )

@@ -81,6 +81,11 @@ impl Workspace {
         self.root.join("target/bpf")
     }
 
+    /// The `edge-filter` binary that tests start: with overflow checks.
+    pub fn edge_filter_checked(&self) -> PathBuf {
+        self.target.join("debug/edge-filter-checked")
+    }
+
     /// The `edge-filter` binary that calls itself the next ABI's.
     pub fn edge_filter_next_abi(&self) -> PathBuf {
         self.target.join("debug/edge-filter-next-abi")

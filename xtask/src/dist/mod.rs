@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: packages, a tarball, what is in them, and their checksums, in `target/dist`.
 //!
 //! Everything is laid out once, in `target/dist/tree`; each package is made from it. The binary
-//! is the release build that the tests run, stripped.
+//! is the release build that `cargo xtask kernel-matrix` runs, stripped.
 
 use std::fs;
 use std::path::{Path, PathBuf};

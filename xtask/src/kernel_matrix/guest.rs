@@ -149,7 +149,7 @@ pub struct Guest {
 
 impl Guest {
     /// Builds the tests and gathers the files.
-    pub fn prepare(workspace: &Workspace, folder: &Path) -> Result<Self> {
+    pub fn prepare(workspace: &Workspace, edge_filter: &Path, folder: &Path) -> Result<Self> {
         let stripped = folder.join("stripped");
         for made in [folder, &stripped] {
             fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
@@ -174,12 +174,7 @@ impl Guest {
         };
         program(&mut archive, "/bin/sh", Path::new("/bin/dash"), false)?;
         program(&mut archive, "/usr/sbin/ip", &found("ip")?, false)?;
-        program(
-            &mut archive,
-            "/bin/edge-filter",
-            &workspace.edge_filter(),
-            true,
-        )?;
+        program(&mut archive, "/bin/edge-filter", edge_filter, true)?;
         let next = workspace.edge_filter_next_abi();
         program(&mut archive, "/bin/edge-filter-next-abi", &next, true)?;
         for (name, file) in tests(workspace)? {

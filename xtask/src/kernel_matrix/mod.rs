@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -67,11 +68,10 @@ enum Outcome {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     environment::check()?;
     setup::ensure(workspace, Needs::KernelMatrix)?;
-    build::everything(workspace)?;
-    build::next_abi(workspace)?;
+    let edge_filter = edge_filter(workspace, options.quick)?;
     let folder = workspace.target().join("kernel-matrix");
     let part = progress::begin("guests", None);
-    let guest = guest::Guest::prepare(workspace, &folder)?;
+    let guest = guest::Guest::prepare(workspace, &edge_filter, &folder)?;
     let apt = PrivateApt::new(
         &folder.join("apt"),
         &[
@@ -127,6 +127,18 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Builds what guests run; the binary. For each commit it is the one of `cargo xtask test`, else the
+/// one that ships.
+fn edge_filter(workspace: &Workspace, is_quick: bool) -> Result<PathBuf> {
+    if is_quick {
+        build::for_tests(workspace)?;
+        return Ok(workspace.edge_filter_checked());
+    }
+    build::everything(workspace)?;
+    build::next_abi(workspace)?;
+    Ok(workspace.edge_filter())
 }
 
 /// The oldest that is supported and the newest that can be had; those that cannot stay in the list, so
