@@ -64,27 +64,38 @@ fn the_kernel_decides_as_the_table_says() {
     let mut tap = Tap::open(&tested, 1_000_000).expect("opened");
     let mut fixtures = all();
     fixtures.sort_by_key(|fixture| (fixture.unlisted as u8, fixture.is_monitor));
+    let mut policy = None;
     let mut placed = None;
+    let mut run = 0;
     for (number, fixture) in fixtures.iter().enumerate() {
-        let policy = (fixture.unlisted, fixture.is_monitor);
-        if placed != Some(policy) {
-            tested
-                .place(&generation(policy.0, policy.1))
-                .expect("placed");
-            placed = Some(policy);
+        let wanted = (fixture.unlisted, fixture.is_monitor);
+        if policy.replace(wanted) != Some(wanted) {
+            let generation = generation(wanted.0, wanted.1);
+            tested.place(&generation).expect("placed");
+            placed = Some(generation);
         }
+        let generation = placed.as_ref().expect("placed");
         let now_ns = AGE_NS * (number as u64 + 1);
-        let (interface, service, outcome) = fixture
-            .at(now_ns)
+        let fixture = fixture.at(now_ns);
+        let interface = fixture.interface;
+        // The host says where each is to be counted: to read every counter takes milliseconds.
+        let host = fixture.host(now_ns);
+        let decision = fixture
             .within(&mut tested, now_ns, |tested| {
+                let mut judge = |tested: &mut Tested, frame: &[u8]| {
+                    let decision = host.decide(generation, frame);
+                    run += 1;
+                    tested.run_at(frame, decision.counter(interface))?;
+                    anyhow::Ok(decision)
+                };
                 for frame in &fixture.before {
-                    tested.run(frame)?;
+                    judge(tested, frame)?;
                 }
                 tap.read()?;
-                tested.run(&fixture.frame)
+                judge(tested, &fixture.frame)
             })
             .unwrap_or_else(|error| panic!("{}: {error:#}", fixture.name));
-        assert_eq!(interface, fixture.interface, "{}", fixture.name);
+        let (service, outcome) = (decision.service(), decision.outcome());
         let found = found(outcome, service);
         assert_eq!(
             found, fixture.expected,
@@ -100,6 +111,7 @@ fn the_kernel_decides_as_the_table_says() {
         let wanted: Vec<_> = wanted.into_iter().collect();
         assert_eq!(events, wanted, "{}: {:02x?}", fixture.name, fixture.frame);
     }
+    assert_eq!(tested.packets().expect("counted"), run);
 }
 
 /// The one event of a packet that ends, or would, but for the generation.
