@@ -6,7 +6,7 @@ use super::ranges::Ranges;
 use filter_common::policy::{LINE_WORDS, Page};
 use filter_common::table6::{
     CHUNK_RANGES, FIRST_BITS, MAX_INDEX_BITS, MIN_INDEX_BITS, NARROW_STARTS, alternating_chunk,
-    branched_chunk, chunk, index, leaf, leaf_class, narrow_chunk, narrow_start, upper_start,
+    branched_chunk, chunk, index, leaf, leaf_class, lone, narrow_chunk, narrow_start, upper_start,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 use zerocopy::IntoBytes;
@@ -158,6 +158,11 @@ impl Writer<'_> {
             return Ok(first);
         }
         if half == Half::Upper
+            && let Some(lone) = lone_prefix(consumed, first, rest)
+        {
+            return Ok(lone);
+        }
+        if half == Half::Upper
             && let Some(narrow) = self.narrow_chunk(consumed, first, rest)?
         {
             return Ok(narrow);
@@ -165,9 +170,9 @@ impl Writer<'_> {
         if ranges <= CHUNK_RANGES {
             return self.chunk(half, consumed, first, rest);
         }
-        let bits = (ranges.ilog2() - 1).clamp(MIN_INDEX_BITS, MAX_INDEX_BITS);
-        // More than 256 ranges: more than 8 bits are left.
-        let bits = bits.min(KEY_BITS - consumed);
+        let bits = index_bits(half, ranges);
+        // More than 256 ranges: more than 8 bits are left. A slot is left one of them at least.
+        let bits = bits.min(KEY_BITS - consumed - 1);
         let start = self.space.take(1 << bits)?;
         let (mut before, mut rest) = (before, entries);
         for slot in 0..1 << bits {
@@ -282,6 +287,37 @@ impl Writer<'_> {
             *word = node;
         }
         Ok(chunk(start, ranges))
+    }
+}
+
+/// How many bits an index of so many ranges consumes, measured with lists as routing tables have them. In
+/// the upper half there are about two slots for each prefix, most of which it is then alone in; up to
+/// 12 bits four, as near caches hold that. A lower half has no lone prefixes: a chunk is read anyway.
+fn index_bits(half: Half, ranges: usize) -> u32 {
+    const CACHED_BITS: u32 = 12;
+    let bits = ranges.ilog2();
+    match half {
+        Half::Upper => (bits + 1).min(CACHED_BITS.max(bits)),
+        Half::Lower => bits - 1,
+    }
+    .clamp(MIN_INDEX_BITS, MAX_INDEX_BITS)
+}
+
+/// The node of a span in which only one prefix is of a class of its own.
+fn lone_prefix(consumed: u32, first: u64, rest: &[Entry]) -> Option<u64> {
+    let left = |entry: &Entry| entry.start << consumed;
+    let before = |entry: &Entry| left(entry) - 1;
+    let class = leaf_class(first)?;
+    match rest {
+        [entry] => {
+            let after = leaf_class(entry.node)?;
+            lone(left(entry), u64::MAX, after, class)
+                .or_else(|| lone(0, before(entry), class, after))
+        }
+        [entry, after] if after.node == first => {
+            lone(left(entry), before(after), leaf_class(entry.node)?, class)
+        }
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::error::CompileError;
 use super::pages;
 use super::ranges::Ranges;
 use filter_common::policy::{Fixed, PAGE_WORDS, Page, Page16};
-use filter_common::table4::{ALTERNATING_CLASSES, Kind, UNIT, chunk, leaf};
+use filter_common::table4::{ALTERNATING_CLASSES, Kind, UNIT, chunk, leaf, lone};
 
 const BLOCKS: usize = 1 << 16;
 const WORDS_IN_PAGE: usize = 4 * PAGE_WORDS;
@@ -74,7 +74,7 @@ pub(super) fn write(
     fixed: &mut Fixed,
     pages: &mut Vec<Box<Page>>,
 ) -> Result<(), CompileError> {
-    let mut blocks = leaves(ranges, &mut fixed.index4);
+    let mut blocks = entries(ranges, &mut fixed.index4);
     if let Some(classes) = turned::choose(&mut blocks, ranges) {
         turned::begin(classes, fixed);
     }
@@ -116,8 +116,8 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Writes the leaves; the blocks that are none.
-fn leaves(ranges: &Ranges<u32, u16>, index: &mut [u32; BLOCKS]) -> Vec<Block> {
+/// Writes the entries that name no chunk; the blocks of the others.
+fn entries(ranges: &Ranges<u32, u16>, index: &mut [u32; BLOCKS]) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut at = 0;
     for (number, entry) in index.iter_mut().enumerate() {
@@ -131,13 +131,28 @@ fn leaves(ranges: &Ranges<u32, u16>, index: &mut [u32; BLOCKS]) -> Vec<Block> {
         {
             at += 1;
         }
-        if at - first == 1 {
-            *entry = leaf(ranges.values[first]);
+        let starts = &ranges.starts[first + 1..at];
+        if let Some(held) = held(starts, &ranges.values[first..at]) {
+            *entry = held;
         } else {
             blocks.push(Block::new(number, ranges, first, at));
         }
     }
     blocks
+}
+
+/// The entry of a block that needs no chunk. `starts` are those of all ranges but the first.
+fn held(starts: &[u32], classes: &[u16]) -> Option<u32> {
+    let before = |start: u32| (start as u16).wrapping_sub(1);
+    match (starts, classes) {
+        ([], &[all]) => Some(leaf(all)),
+        (&[start], &[first, rest]) => lone(start as u16, u16::MAX, rest, first)
+            .or_else(|| lone(0, before(start), first, rest)),
+        (&[start, after], &[first, inside, rest]) if first == rest => {
+            lone(start as u16, before(after), inside, first)
+        }
+        _ => None,
+    }
 }
 
 /// What the block's last address finds among the starts must be the last range, also where that

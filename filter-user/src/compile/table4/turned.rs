@@ -22,18 +22,15 @@ struct Turned {
 /// than half of all starts: addresses in other blocks pay for it.
 pub(super) fn choose(blocks: &mut [Block], ranges: &Ranges<u32, u16>) -> Option<[u16; 2]> {
     let mut by_pair: BTreeMap<[u16; 2], Turned> = BTreeMap::new();
-    let mut starts = 0;
     for block in &*blocks {
-        let of_block = block.starts(ranges).len();
-        starts += of_block;
         if let Some(words) = spares(block, ranges) {
             let turned = by_pair.entry(pair(block, ranges)).or_default();
             turned.spared += words;
-            turned.starts += of_block;
+            turned.starts += block.starts(ranges).len();
         }
     }
     let (&best, turned) = by_pair.iter().max_by_key(|(_, turned)| turned.spared)?;
-    if 2 * turned.starts < starts {
+    if 2 * turned.starts < ranges.starts.len() {
         return None;
     }
     for block in blocks {

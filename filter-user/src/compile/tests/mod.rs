@@ -7,6 +7,7 @@ mod oracle;
 mod ports;
 mod prefixes;
 mod random;
+mod shapes;
 
 use super::{Generation, HostTables, Ids, compile};
 use crate::config::policy::{
