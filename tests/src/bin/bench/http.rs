@@ -83,8 +83,7 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     ensure!(bench.cpus > 1, "the flood needs a CPU beside the server's");
     let flooding = usize::from(bench.cpu == 0);
     let rounds = bench.effort.rounds;
-    let beside_floods = rounds.div_ceil(2);
-    let turns = rounds + FLOODS.len() * beside_floods;
+    let turns = rounds * (1 + FLOODS.len());
     bench.progress.begin("http", WAYS.len() + 1 + turns);
     let mut worlds = Vec::new();
     for way in WAYS {
@@ -127,7 +126,7 @@ pub fn measure(bench: &Bench) -> Result<Part> {
         let others = f64::from(percent) / f64::from(100 - percent);
         let rate = packets_a_second * others;
         let load = Load::Flood(percent);
-        let runs = turns.take(load, beside_floods, |world| {
+        let runs = turns.take(load, rounds, |world| {
             let before = world.dropped()?;
             let flood = Flood::start(world, flooding, rate)?;
             // Some floods leave no room for a single connection: that is a figure, not a failure.
