@@ -40,28 +40,31 @@ pub fn everything(workspace: &Workspace) -> Result<()> {
 }
 
 /// Builds what tests start: the packet programs, the binary with overflow checks, and the same as if
-/// of the next ABI; `setup` has been done.
+/// of the next ABI; and the tests, whose build has that binary in it. `setup` has been done.
 pub fn for_tests(workspace: &Workspace) -> Result<()> {
     let _part = progress::begin("build", Some(Variant::BUILT.len() + 2));
     place_objects(workspace)?;
-    progress::step("edge-filter with overflow checks (some minutes the first time)");
-    checked(workspace, &[], &workspace.edge_filter_checked())?;
+    progress::step("tests, and edge-filter with overflow checks (some minutes the first time)");
+    command::run(command::cargo(workspace.root()).args(["test", "--workspace", "--no-run"]))
+        .context("cannot build the tests")?;
+    keep(workspace, &workspace.edge_filter_checked())?;
     progress::step("edge-filter of the next ABI");
     next_abi(workspace)
 }
 
-/// Builds the binary as if of the next ABI, for tests of upgrades.
+/// Builds the binary as if of the next ABI, for tests of upgrades. Of the whole workspace, so that its
+/// dependencies are those of the tests; not optimised, as nobody waits for it.
 pub fn next_abi(workspace: &Workspace) -> Result<()> {
-    let kept = workspace.edge_filter_next_abi();
-    checked(workspace, &["--features", "next-abi"], &kept)
+    let mut cargo = command::cargo(workspace.root());
+    cargo.args(["build", "--workspace", "--bin", "edge-filter"]);
+    cargo.args(["--features", "filter-user/next-abi"]);
+    cargo.args(["--config", "profile.dev.package.filter-user.opt-level=0"]);
+    command::run(&mut cargo).context("cannot build edge-filter of the next ABI")?;
+    keep(workspace, &workspace.edge_filter_next_abi())
 }
 
-/// A binary with overflow checks, kept where cargo will not put another in its place.
-fn checked(workspace: &Workspace, features: &[&str], kept: &Path) -> Result<()> {
-    let mut cargo = command::cargo(workspace.root());
-    cargo.args(["build", "--package", "filter-user", "--bin", "edge-filter"]);
-    command::run(cargo.args(features))
-        .with_context(|| format!("cannot build {}", kept.display()))?;
+/// Keeps the binary that was just built where cargo will not put another in its place.
+fn keep(workspace: &Workspace, kept: &Path) -> Result<()> {
     let built = workspace.target().join("debug/edge-filter");
     fs::copy(&built, kept)
         .with_context(|| format!("cannot copy {} to {}", built.display(), kept.display()))?;
