@@ -10,6 +10,7 @@ pub mod answer;
 pub mod event;
 pub mod gcra;
 mod layout;
+mod lone;
 pub mod policy;
 pub mod sources;
 pub mod state;

@@ -1,11 +1,11 @@
 //! The IPv4 prefix table: DXR (Zec, Rizzo, Mikuc: "DXR: towards a billion routing lookups per
 //! second in software", ACM CCR 2012) with a direct index by the top 16 bits.
 //!
-//! An index entry is a leaf, which holds the class of the whole /16; or it holds a *lone* prefix, the
-//! only one inside of the /16, with its class and that of the addresses around it: of a short list
-//! nearly every /16, and then the look-up is over. Or it names a chunk of 16-bit words. Its ranges'
-//! starts, of which only the lower halves differ, are searched; what a packet
-//! pays for is how many cache lines of a large table it touches, so a chunk is as small as can be:
+//! An index entry is a leaf, which holds the class of the whole /16; or a *lone* prefix, the only one
+//! inside of the /16 (see `lone`): of a short list nearly every entry is one of these, and the look-up
+//! is over. Or it names a chunk of 16-bit words. Its ranges' starts, of which only the lower halves
+//! differ, are searched; what a packet pays for is how many cache lines of a large table it touches,
+//! so a chunk is as small as can be:
 //!
 //! - *alternating*, where its ranges are of two classes (a list, and what is not listed): both
 //!   classes, then the starts. A range's class follows from whether its number is odd. A chunk of
@@ -22,6 +22,7 @@
 //! are of the same two classes, and the /24's bit tells whether what is found in it is *turned* into
 //! the other one. Blocks that are not held like that have no bits of /24s, and the others all set.
 
+use crate::lone;
 use crate::policy::{Fixed, Page16, Page32, Pages};
 
 /// Where the kind of an index entry stands.
@@ -30,13 +31,9 @@ const MIXED: u32 = 0;
 const ALTERNATING: u32 = 1;
 const LEAF: u32 = 2;
 const LONE: u32 = 3;
-/// Bits that tell a prefix inside of a /16: its own, then a one, then zeros.
-const LONE_BITS: u32 = 17;
-/// Bits of each class beside a lone prefix.
-const LONE_CLASS_BITS: u32 = 6;
-const LONE_CLASS: u32 = (1 << LONE_CLASS_BITS) - 1;
-/// Where the class of the addresses around it stands; that of its own stands behind.
-const AROUND_SHIFT: u32 = LONE_BITS;
+/// What an entry has beside its kind.
+const HELD: u32 = (1 << KIND_SHIFT) - 1;
+const _: () = assert!(lone::bits(16) <= KIND_SHIFT);
 /// Where the logarithm of the places that are searched stands.
 const SIZE_SHIFT: u32 = 25;
 /// Words in the unit of a chunk's start, which is also the smallest chunk.
@@ -75,27 +72,10 @@ pub const fn leaf_class(entry: u32) -> Option<u16> {
 /// An index entry for a /16 whose addresses from `first` to `last` are of one class, and all others
 /// of another. `None` where they are no prefix, and for classes that have no room.
 pub const fn lone(first: u16, last: u16, inside: u16, around: u16) -> Option<u32> {
-    let hosts = last.wrapping_sub(first) as u32;
-    let is_prefix = first <= last && hosts & (hosts + 1) == 0 && first as u32 & hosts == 0;
-    if !is_prefix || inside as u32 > LONE_CLASS || around as u32 > LONE_CLASS {
-        return None;
+    match lone::hold(first as u64, last as u64, inside, around) {
+        Some(held) => Some(LONE << KIND_SHIFT | held as u32),
+        None => None,
     }
-    let classes = (inside as u32) << LONE_CLASS_BITS | around as u32;
-    let prefix = (first as u32) << 1 | (hosts + 1);
-    Some(LONE << KIND_SHIFT | classes << AROUND_SHIFT | prefix)
-}
-
-/// The class of an address in the /16 of such an entry.
-#[inline(always)]
-const fn lone_class(entry: u32, address: u32) -> u16 {
-    let prefix = entry & ((1 << LONE_BITS) - 1);
-    // From the one behind the prefix's bits on, what need not be the same.
-    let free = prefix ^ prefix.wrapping_sub(1);
-    let other = (address & 0xffff) << 1 ^ prefix;
-    // Without a branch: it would be mispredicted.
-    let is_around = free.wrapping_sub(other) >> 31;
-    let class = entry >> (AROUND_SHIFT + LONE_CLASS_BITS - LONE_CLASS_BITS * is_around);
-    (class & LONE_CLASS) as u16
 }
 
 /// An index entry for a chunk of `1 << size_log2` places from word `start` on; `None` past the
@@ -142,7 +122,8 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, address: u32) -> Optio
         return Some(entry as u16);
     }
     if kind == LONE {
-        return Some(lone_class(entry, address));
+        let key = u64::from(address & 0xffff);
+        return Some(lone::class(u64::from(entry & HELD), key));
     }
     let start = (entry & START) * UNIT as u32;
     let page = pages.page(start >> 17)?;

@@ -2,21 +2,21 @@
 //! cover is crowded, then a short search; the same again for the lower 64 bits where a prefix
 //! ends there.
 //!
-//! A node is a 64-bit word: a *leaf* (a class), a *lone* prefix (of the upper half alone: the only one
-//! inside of what the node is for, with its class and that of what is around it), an *index* (2^bits
-//! nodes, chosen by the next bits of the key) or a *chunk* (up to 256 ranges, searched). A chunk has the first address of
-//! each range and then the node of each: a leaf or, in the upper half alone, the root of a table
-//! for the lower 64 bits. Where its ranges are of two nodes in turn it is *alternating*, and has
-//! these two in front of the addresses instead: half as much to bring into a cache. A chunk of the
-//! upper half, of ranges of two classes in turn, is *narrow* where 32 bits hold what the indexes
+//! A node is a 64-bit word: a *leaf* (a class), a *lone* prefix (in the upper half: see `lone`), an
+//! *index* (2^bits nodes, chosen by the next bits of the key) or a *chunk* (up to 256 ranges,
+//! searched). A chunk has the first address of each range and then the node of each: a leaf or, in
+//! the upper half alone, the root of a table for the lower 64 bits. Where its ranges are of two nodes
+//! in turn it is *alternating*, and has these two in front of the addresses instead: half as much to
+//! bring into a cache. A chunk of the upper half, of ranges of two classes in turn, is *narrow* where 32 bits hold what the indexes
 //! have left of its starts: its node holds both classes, and the starts are half as long, so that up
 //! to 16 of them lie in one cache line. One of more starts is *branched*: a line in front has the
 //! first start of each of the lines that follow, but for the first of them, so that a search reads
 //! two lines. Keys are shifted left as indexes consume them, and so are the starts in a chunk.
 //!
-//! No chunk straddles a page, and none of up to 64 bytes a cache line. An index of more
-//! than 15 bits lies in pages one behind the other.
+//! No chunk straddles a page, and none of up to 64 bytes a cache line. An index of more than 15 bits
+//! lies in pages one behind the other.
 
+use crate::lone;
 use crate::policy::{Fixed, Page, Page32, Pages};
 
 const LEAF: u64 = 1 << 63;
@@ -24,14 +24,10 @@ const INDEX: u64 = 1 << 62;
 /// Of a chunk.
 const NARROW: u64 = 1 << 61;
 const LONE: u64 = LEAF | NARROW;
-/// Bits that tell a lone prefix: its own, of those of the key that are left, then a one, then zeros.
-/// Of an upper half at most 48 are left.
-const LONE_BITS: u32 = 49;
-/// Bits of each class beside a lone prefix.
-const LONE_CLASS_BITS: u32 = 6;
-const LONE_CLASS: u64 = (1 << LONE_CLASS_BITS) - 1;
-/// Where the prefix stands: behind its class, and that of what is around it.
-const LONE_SHIFT: u32 = 2 * LONE_CLASS_BITS;
+/// Bits of the upper half that a lone prefix is told by: what the first index leaves.
+const LONE_BITS: u32 = u64::BITS - FIRST_BITS;
+const HELD: u64 = NARROW - 1;
+const _: () = assert!(1 << lone::bits(LONE_BITS) == NARROW);
 /// Of a chunk that is not narrow.
 const ALTERNATING: u64 = 1 << 60;
 /// Of a narrow chunk.
@@ -80,31 +76,17 @@ pub const fn leaf_class(node: u64) -> Option<u16> {
 }
 
 /// A node for keys whose bits that are left, shifted to the top, are from `first` to `last` of one
-/// class, and all others of another. `None` where they are no prefix, and for one or for classes that
-/// have no room.
+/// class, and all others of another. `None` where they are no prefix, and for classes that have no room.
 pub const fn lone(first: u64, last: u64, inside: u16, around: u16) -> Option<u64> {
-    const LEAST: u64 = (1 << (u64::BITS - LONE_BITS + 1)) - 1;
-    let hosts = last.wrapping_sub(first);
-    let is_prefix = first <= last && hosts & hosts.wrapping_add(1) == 0 && first & hosts == 0;
-    let (inside, around) = (inside as u64, around as u64);
-    if !is_prefix || hosts < LEAST || inside > LONE_CLASS || around > LONE_CLASS {
+    const REST: u64 = (1 << FIRST_BITS) - 1;
+    // The last bits are of no upper half: a prefix of it has all of them.
+    if first & REST != 0 || last & REST != REST {
         return None;
     }
-    let end = (hosts >> (u64::BITS - LONE_BITS + 1)) + 1;
-    let prefix = first >> (u64::BITS - LONE_BITS) | end;
-    Some(LONE | prefix << LONE_SHIFT | around << LONE_CLASS_BITS | inside)
-}
-
-/// The class of a key in such a node.
-#[inline(always)]
-const fn lone_class(node: u64, left: u64) -> u16 {
-    let prefix = node >> LONE_SHIFT & ((1 << LONE_BITS) - 1);
-    // From the one behind the prefix's bits on, what need not be the same.
-    let free = prefix ^ prefix.wrapping_sub(1);
-    let other = left >> (u64::BITS - LONE_BITS) ^ prefix;
-    // Without a branch: it would be mispredicted.
-    let is_around = (free.wrapping_sub(other) >> 63) as u32;
-    (node >> (LONE_CLASS_BITS * is_around) & LONE_CLASS) as u16
+    match lone::hold(first >> FIRST_BITS, last >> FIRST_BITS, inside, around) {
+        Some(held) => Some(LONE | held),
+        None => None,
+    }
 }
 
 /// A node for an index of `1 << bits` nodes, from word `start` on.
@@ -197,7 +179,8 @@ pub fn upper_half<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64) -> Op
     let root = fixed.index6[(upper >> (64 - FIRST_BITS)) as usize % (1 << FIRST_BITS)];
     let (node, left) = descend::<P, UPPER_LEVELS>(pages, root, upper << FIRST_BITS)?;
     if node & LONE == LONE {
-        return Some(Found::Class(lone_class(node, left)));
+        let class = lone::class(node & HELD, left >> FIRST_BITS);
+        return Some(Found::Class(class));
     }
     if node & LEAF != 0 {
         return Some(Found::Class(node as u16));

@@ -23,7 +23,7 @@ pub(super) fn policy_of(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> Policy {
 }
 
 /// All prefixes in both lists: there are but two classes.
-fn policy_of_two_classes(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> Policy {
+pub(super) fn policy_of_two_classes(v4: Vec<Ipv4Net>, v6: Vec<Ipv6Net>) -> Policy {
     let mut policy = policy_of(Vec::new(), Vec::new());
     policy.lists = vec![list("even", v4, v6)];
     policy.services[1].allow = of_lists(&[0]);

@@ -1,11 +1,11 @@
 //! Which shape the tables take for which prefixes; that look-ups find the same in each.
 
 use super::oracle::source;
-use super::prefixes::{check_prefixes, policy_of};
+use super::prefixes::{check_prefixes, policy_of, policy_of_two_classes};
 use super::random::{net4, net6};
 use super::*;
 use filter_common::policy::{ClassEntry, class_entry};
-use filter_common::{table4, table6};
+use filter_common::table6;
 use std::net::IpAddr;
 
 const LONE4: u32 = 0b11;
@@ -23,10 +23,18 @@ fn a_prefix_alone_in_a_block_is_held_by_the_entry() {
             check_prefixes(nets, Vec::new(), usize::MAX);
         }
     }
-    // A hole in what is listed all around it.
-    let around = (17..=32).map(|length| net4(0x0a01_1234 ^ 1 << (32 - length), length));
-    let nets: Vec<_> = around.filter(|net| net.prefix_len() % 2 == 0).collect();
-    check_prefixes(nets, Vec::new(), usize::MAX);
+    // What is not listed is alone, too: at the start, inside, at the end of a block.
+    for hole in [0_u32, 0x4200, 0xff00] {
+        let around = (17..=24).map(|length| net4(0x0a01_0000 | hole ^ 1 << (32 - length), length));
+        let nets: Vec<_> = around.collect();
+        let policy = policy_of_two_classes(nets.clone(), Vec::new());
+        assert_eq!(
+            in_order(&policy).fixed.index4[0x0a01] >> 30,
+            LONE4,
+            "{nets:?}"
+        );
+        check_prefixes(nets, Vec::new(), usize::MAX);
+    }
     // Neighbours that make one range, which is no prefix; two ranges; two classes, one in the other.
     for others in [
         vec![net4(0x0a01_0200, 24), net4(0x0a01_0100, 24)],
@@ -70,16 +78,9 @@ fn an_ipv6_prefix_alone_in_a_slot_is_held_by_the_node() {
 
 #[test]
 fn a_lone_prefix_is_held_only_with_classes_that_have_room() {
-    assert!(table4::lone(0x8000, 0xffff, 63, 0).is_some());
-    assert_eq!(table4::lone(0x8000, 0xffff, 64, 0), None);
-    assert_eq!(table4::lone(0x8000, 0xffff, 0, 64), None);
-    assert_eq!(table4::lone(0x4000, 0xffff, 0, 1), None);
-    assert_eq!(table4::lone(2, 1, 0, 1), None);
-    assert!(table6::lone(1 << 16, (2 << 16) - 1, 0, 63).is_some());
-    assert_eq!(table6::lone(1 << 16, (2 << 16) - 1, 64, 0), None);
-    assert_eq!(table6::lone(1 << 16, (2 << 16) - 1, 0, 64), None);
-    assert_eq!(table6::lone(1 << 15, (2 << 15) - 1, 0, 1), None);
-    assert_eq!(table6::lone(1 << 16, (3 << 16) - 1, 0, 1), None);
+    // A /65 is of no upper half alone.
+    assert!(table6::lone(1 << 16, (2 << 16) - 1, 1, 0).is_some());
+    assert_eq!(table6::lone(1 << 15, (2 << 15) - 1, 1, 0), None);
     // Sources that are in any of 2^7 combinations of lists, each alone in its block.
     let mut policy = empty_policy();
     let sources = |bit: u8| (1..1_u32 << 7).filter(move |at| at >> bit & 1 == 1);
