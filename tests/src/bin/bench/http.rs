@@ -60,6 +60,9 @@ pub struct Row {
 /// In the order in which they take turns.
 const WAYS: [Way; 4] = [Way::Free, Way::Pass, Way::Edge, Way::Nft];
 const FLOODS: [u32; 3] = [90, 95, 99];
+/// How many times as many rounds there are without a flood, where two ways differ by less than one
+/// run does from the next.
+const QUIET_ROUNDS: usize = 3;
 /// Of one run; `wrk` takes whole seconds.
 const SECONDS: u32 = 2;
 const QUICK_SECONDS: u32 = 1;
@@ -83,7 +86,8 @@ pub fn measure(bench: &Bench) -> Result<Part> {
     ensure!(bench.cpus > 1, "the flood needs a CPU beside the server's");
     let flooding = usize::from(bench.cpu == 0);
     let rounds = bench.effort.rounds;
-    let turns = rounds * (1 + FLOODS.len());
+    let quiet_rounds = QUIET_ROUNDS * rounds;
+    let turns = quiet_rounds + rounds * FLOODS.len();
     bench.progress.begin("http", WAYS.len() + 1 + turns);
     let mut worlds = Vec::new();
     for way in WAYS {
@@ -111,7 +115,7 @@ pub fn measure(bench: &Bench) -> Result<Part> {
         bench,
         worlds: &worlds,
     };
-    let quiet = turns.take(Load::Quiet, rounds, |world| {
+    let quiet = turns.take(Load::Quiet, quiet_rounds, |world| {
         Ok(Run {
             answer: wrk::run(bench, world, seconds)?.context(NOBODY)?,
             flood: 0.0,
@@ -166,7 +170,12 @@ impl Turns<'_> {
         for round in 1..=rounds {
             let step = format!("{}: round {round} of {rounds}", load.name());
             self.bench.progress.step(&step);
-            for (world, (way, runs)) in self.worlds.iter().zip(&mut all) {
+            let mut order: Vec<_> = self.worlds.iter().zip(&mut all).collect();
+            // There and back, so that a machine that becomes slower does so for each alike.
+            if round % 2 == 0 {
+                order.reverse();
+            }
+            for (world, (way, runs)) in order {
                 let run = run(world);
                 runs.push(run.with_context(|| format!("{}, {}", way.name(), load.name()))?);
             }
