@@ -59,13 +59,15 @@ impl Kind {
     }
 }
 
-/// What an event costs.
+/// What an event costs: an interval, shifted right by this. (A branch for it would double what the
+/// verifier reads.)
+#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
     /// A TCP connection, or a packet.
-    Whole,
+    Whole = 0,
     /// A QUIC Initial: a handshake needs up to four.
-    Quarter,
+    Quarter = 2,
 }
 
 /// A rate as the packet program reads it. An interval of 0 is no limit.
@@ -127,10 +129,7 @@ impl Rate {
     /// Units between two such events, in 1/256.
     #[inline(always)]
     const fn step_q8(&self, cost: Cost) -> u64 {
-        match cost {
-            Cost::Whole => self.interval_q8,
-            Cost::Quarter => self.interval_q8 >> 2,
-        }
+        self.interval_q8 >> cost as u32
     }
 
     /// Units by which an event moves the TAT `at`. A fraction is rounded up as often as it is
@@ -170,7 +169,9 @@ impl Rate {
     #[inline(always)]
     pub const fn ahead(&self, tat: u64, now: u64) -> u64 {
         let ahead = tat.wrapping_sub(now) & TIME;
-        if ahead > self.limit { 0 } else { ahead }
+        // `if ahead > self.limit { 0 }`, without a branch, which the verifier would follow in each
+        // try to book. A limit is far below 2^63.
+        ahead & (ahead.wrapping_sub(self.limit.wrapping_add(1)) as i64 >> 63) as u64
     }
 
     #[cfg(not(target_arch = "bpf"))]
@@ -200,12 +201,12 @@ impl Rate {
     }
 }
 
+/// Units that a TAT of any rate may lie ahead: the packet table's. Connections reach as many seconds,
+/// far fewer of their units.
+pub const MAX_AHEAD: u64 = MAX_REACH_SECONDS * (1_000_000_000 >> PACKET_SHIFT);
+
 /// How far ahead a TAT of an unknown rate lies; 0 if it lies further than any rate reaches.
-#[inline(always)]
 pub const fn ahead_of_any(tat: u64, now: u64) -> u64 {
-    // The packet table's units; connections reach 4 hours too, far fewer of their units.
-    const MAX: u64 = MAX_REACH_SECONDS * (1_000_000_000 >> PACKET_SHIFT);
     let ahead = tat.wrapping_sub(now) & TIME;
-    // `if ahead > MAX { 0 }`, without a branch: this runs for each cell of a set.
-    ahead & (ahead.wrapping_sub(MAX + 1) as i64 >> 63) as u64
+    if ahead > MAX_AHEAD { 0 } else { ahead }
 }

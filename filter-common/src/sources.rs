@@ -5,7 +5,7 @@
 //! time has come holds no information and is free.
 
 use crate::addr::Address;
-use crate::gcra::{Cost, Rate, TIME, TIME_BITS, ahead_of_any};
+use crate::gcra::{Cost, MAX_AHEAD, Rate, TIME, TIME_BITS, ahead_of_any};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Cells in a set: one cache line, and what a look-up compares.
@@ -15,8 +15,13 @@ const TWICE: u64 = 1 << 63;
 const TAG: u64 = !TWICE & !TIME;
 /// Where the tag stands in a hash.
 pub const HASHED_TAG: u64 = TAG << 1;
-/// Brings the seen-twice bit to just above the bits of a time, below the sign.
-const SPARED_SHIFT: u32 = 20;
+/// The sign of a word.
+const SIGN: u64 = 1 << 63;
+const _: () = assert!(TWICE == SIGN);
+/// Brings a sign to the bit just above those of a time.
+const LIVE_SHIFT: u32 = 63 - TIME_BITS;
+/// Brings a sign to the bit above that.
+const SPARED_SHIFT: u32 = LIVE_SHIFT - 1;
 /// A lost compare-and-swap on a known source's cell is tried again this often.
 const TRIES: usize = 8;
 /// A source is looked for again this often. Then the event passes, and is counted. More would
@@ -213,21 +218,21 @@ const fn lowest(bits: u64) -> usize {
 /// whether a source loses its state by that.
 #[inline(always)]
 fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
-    let mut best = i64::MAX >> 1;
+    let mut best = u64::MAX >> 1;
     for (at, cell) in set.iter().enumerate() {
         let cell = cell.load();
-        // An empty cell's time, 0, lies ahead of the latter part of the clock's round.
-        let is_taken = ((cell | cell.wrapping_neg()) as i64 >> 63) as u64;
-        let ahead = ahead_of_any(cell & TIME, now) & is_taken;
-        // Free: 0. Seen once: by nearness. Seen twice: the same, after all of the former.
-        let is_live = (ahead.wrapping_neg() as i64 >> 63) as u64;
-        let spared = (cell & TWICE) >> SPARED_SHIFT & is_live;
-        let cost = ((ahead | spared) << 3 | at as u64) as i64;
-        let is_less = (cost - best) >> 63;
-        best = cost & is_less | best & !is_less;
+        // One less than it is, so that a time that is just coming lies a whole round ahead.
+        let ahead = cell.wrapping_sub(now + 1) & TIME;
+        // Signs alone, which LLVM makes no branches of: the verifier would follow each pattern of
+        // them. An empty cell's time, 0, lies ahead of the latter part of the clock's round.
+        let is_taken = cell | cell.wrapping_neg();
+        let is_live = is_taken & ahead.wrapping_sub(MAX_AHEAD) & SIGN;
+        let is_spared = is_live & cell;
+        // Free first. Then what was seen once, by nearness; then what was seen twice.
+        let cost = is_spared >> SPARED_SHIFT | is_live >> LIVE_SHIFT | ahead;
+        best = best.min(cost << 3 | at as u64);
     }
-    let best = best as u64;
-    let is_in_vain = best >> 3 & TWICE >> SPARED_SHIFT != 0;
+    let is_in_vain = best >> 3 & SIGN >> SPARED_SHIFT != 0;
     if is_in_vain {
         // Everyone had been seen twice: that is spent now, or pairs of forged packets would
         // keep their cells for ever.
@@ -236,7 +241,8 @@ fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
             let _ = cell.swap(old, old & !TWICE);
         }
     }
-    ((best & 7) as usize, best >> 3 != 0)
+    let is_live = best >> 3 & SIGN >> LIVE_SHIFT != 0;
+    ((best & 7) as usize, is_live)
 }
 
 /// Whether a cell holds a source whose time has not come, for the daemon's count.

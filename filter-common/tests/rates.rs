@@ -1,7 +1,7 @@
 //! Rates and cells, on the host.
 
 use filter_common::addr::Address;
-use filter_common::gcra::{Cost, Kind, Rate};
+use filter_common::gcra::{Cost, Kind, Rate, TIME};
 use filter_common::sources::{Bucket, Seed, hash, peek, take};
 use std::sync::atomic::AtomicU64;
 
@@ -221,6 +221,26 @@ fn an_empty_cell_is_free_at_any_time_of_the_clock() {
         for source in 0..8 {
             let conforms = peek(&set, key(source), &rate, Cost::Whole, now);
             assert!(!conforms, "{source} at {now}");
+        }
+    }
+}
+
+#[test]
+fn a_cell_is_free_from_the_very_moment_that_its_time_comes() {
+    // A second ahead, and nearly as far as may be.
+    for (kind, per_second) in [(Kind::Connection, 1.0), (Kind::Packet, 1.0 / 14_000.0)] {
+        let rate = Rate::new(kind, per_second, 1.0).expect("representable");
+        let interval = rate.first(0, Cost::Whole);
+        let before_wrap = |units: u64| TIME.wrapping_sub(units) & TIME;
+        for start in [0, 1 << 30, before_wrap(interval), before_wrap(1), TIME] {
+            for (later, is_live) in [(0, true), (interval - 1, true), (interval, false)] {
+                let set = set();
+                for source in 0..8 {
+                    take(&set, key(source), &rate, Cost::Whole, start);
+                }
+                let taken = take(&set, key(8), &rate, Cost::Whole, start + later);
+                assert_eq!(taken.evicted, is_live, "{kind:?}: {later} after {start}");
+            }
         }
     }
 }
