@@ -11,7 +11,7 @@ use crate::state::State;
 use crate::verdict::Reason;
 use core::mem::{align_of, offset_of, size_of};
 
-const _: () = assert!(crate::version::ABI_VERSION == 5 || cfg!(feature = "next-abi"));
+const _: () = assert!(crate::version::ABI_VERSION == 6 || cfg!(feature = "next-abi"));
 const _: () = assert!(size_of::<Page>() == 1 << 18);
 const _: () = assert!(size_of::<Group>() == 4096);
 const _: () = assert!(size_of::<Rate>() == 16);

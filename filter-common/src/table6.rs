@@ -157,7 +157,7 @@ pub const fn upper_start(left: u64) -> u64 {
 
 /// What the upper half of an address leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+enum Found {
     /// The class of all addresses with this upper half.
     Class(u16),
     /// The root of a table for the lower half.
@@ -175,7 +175,7 @@ pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64, lower: u64
 
 /// Looks up the upper half; `None` as for [`class`].
 #[inline(always)]
-pub fn upper_half<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64) -> Option<Found> {
+fn upper_half<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64) -> Option<Found> {
     let root = fixed.index6[(upper >> (64 - FIRST_BITS)) as usize % (1 << FIRST_BITS)];
     let (node, left) = descend::<P, UPPER_LEVELS>(pages, root, upper << FIRST_BITS)?;
     if node & LONE == LONE {
@@ -202,7 +202,7 @@ pub fn upper_half<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, upper: u64) -> Op
 
 /// Looks up the lower half in the table of this root; `None` as for [`class`].
 #[inline(always)]
-pub fn lower_half<P: Pages + ?Sized>(pages: &P, root: u64, lower: u64) -> Option<u16> {
+fn lower_half<P: Pages + ?Sized>(pages: &P, root: u64, lower: u64) -> Option<u16> {
     let (node, key) = descend::<P, LOWER_LEVELS>(pages, root, lower)?;
     if node & LEAF != 0 {
         return Some(node as u16);

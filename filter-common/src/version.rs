@@ -9,4 +9,4 @@ pub const ABI_VERSION: u32 = if cfg!(feature = "next-abi") {
 };
 
 /// A build with the feature `next-abi` calls itself the next one, to test upgrades with.
-const CURRENT: u32 = 5;
+const CURRENT: u32 = 6;

@@ -6,7 +6,7 @@
 use crate::packet::Packet;
 use crate::pipeline::decide;
 use crate::tables::{Ends, Finding, Tables, UdpSocket};
-use filter_common::addr::SourceKey;
+use filter_common::addr::{Address, SourceKey};
 use filter_common::answer::{
     BYPASSED, Exception, LATER_FRAGMENT, Limited, POLICY_MONITORS, SERVICE_MONITORS, Words, word,
 };
@@ -103,8 +103,8 @@ impl<T: Tables> Tables for Asking<'_, T> {
     }
 
     #[inline(always)]
-    fn lower_class(&self, root: u64, lower: u64) -> Option<u16> {
-        self.tables.lower_class(root, lower)
+    fn class(&self, source: Address) -> Option<u16> {
+        self.tables.class(source)
     }
 
     #[inline(always)]
@@ -177,6 +177,11 @@ impl<T: Tables> Tables for Asking<'_, T> {
 
     #[inline(always)]
     fn note(&self, _: Note) {}
+
+    #[inline(always)]
+    fn wants_class(&self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn tell(&self, finding: Finding) {

@@ -75,7 +75,7 @@ where
         Opens::Hidden => return Some(Decision::general(Outcome::FRAGMENT)),
     };
     let service = listed.number();
-    let entry = access::entry(tables, segment.source, service)?;
+    let entry = access::entry(tables, port, segment.source, service)?;
     if port.is_management() {
         if entry.has(ClassEntry::MANAGEMENT) {
             return Some(Decision::general(Outcome::MANAGEMENT));

@@ -2,9 +2,8 @@
 
 use filter_common::addr::{Address, SourceKey};
 use filter_common::gcra::{Cost, Kind, Rate};
-use filter_common::policy::{ClassEntry, Fixed, GroupEntry, Pages};
+use filter_common::policy::{self, ClassEntry, Fixed, GroupEntry, Pages};
 use filter_common::sources::{self, Cell, Seed, Taken, WAYS};
-use filter_common::table6;
 use filter_common::verdict::Note;
 
 /// The tables of one packet: a generation, and what outlives generations.
@@ -20,10 +19,10 @@ pub trait Tables: Pages {
     /// Slot of the interface that the packet came in by.
     fn interface(&self) -> u32;
 
-    /// The class that the table of this root has for the lower half of an IPv6 address.
+    /// The class of a source. `None` is a fault.
     #[inline(always)]
-    fn lower_class(&self, root: u64, lower: u64) -> Option<u16> {
-        table6::lower_half(self, root, lower)
+    fn class(&self, source: Address) -> Option<u16> {
+        policy::class(self.fixed(), self, source)
     }
 
     /// The key of the hash of sources.
@@ -87,6 +86,12 @@ pub trait Tables: Pages {
 
     /// Counts something beside the packet.
     fn note(&self, note: Note);
+
+    /// Whether the class of a source is to be told also where the verdict does not need it.
+    #[inline(always)]
+    fn wants_class(&self) -> bool {
+        false
+    }
 
     /// Told what a stage found on its way. Only who has been asked to explain listens.
     #[inline(always)]

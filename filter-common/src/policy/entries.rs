@@ -23,7 +23,12 @@ impl ClassEntry {
     /// The rates limit packets. Those of an entry without this are looked up only for a packet that
     /// opens a connection.
     pub const LIMITS_PACKETS: u16 = 16;
+    /// What a row says whatever the service.
+    pub const OF_ROW: u16 = Self::MANAGEMENT | Self::ANY_ALLOWS;
     const PROFILE_SHIFT: u32 = 5;
+
+    /// Says nothing.
+    pub const NONE: Self = Self(0);
 
     /// Flags and the number of the rates (0: none, as for a source that is exempt).
     pub const fn new(flags: u16, profile: u16) -> Self {
@@ -53,6 +58,11 @@ impl ClassEntry {
         self.0 & (Self::ALLOW | Self::DENY) == Self::ALLOW
     }
 
+    /// The same without some flags.
+    pub const fn without(self, flags: u16) -> Self {
+        Self(self.0 & !flags)
+    }
+
     /// Number of the rates.
     #[inline(always)]
     pub const fn profile(self) -> usize {
@@ -70,8 +80,10 @@ pub struct PortEntry(u16);
 
 impl PortEntry {
     const GROUP: u16 = 1 << 15;
+    const UNIFORM_V4: u16 = 1 << 14;
     const MANAGEMENT: u16 = 1 << 13;
     const REPLY: u16 = 1 << 12;
+    const UNIFORM_V6: u16 = 1 << 11;
     const NUMBER: u16 = GROUPS as u16 - 1;
 
     /// No service.
@@ -95,6 +107,28 @@ impl PortEntry {
     /// Also a port that is answered to without a connected socket.
     pub const fn with_reply(self) -> Self {
         Self(self.0 | Self::REPLY)
+    }
+
+    /// Of one service, which says the same about all IPv4 sources: see [`super::Service::uniform`].
+    pub const fn with_uniform_v4(self) -> Self {
+        Self(self.0 | Self::UNIFORM_V4)
+    }
+
+    /// Of one service, which says the same about all IPv6 sources.
+    pub const fn with_uniform_v6(self) -> Self {
+        Self(self.0 | Self::UNIFORM_V6)
+    }
+
+    /// Whether the service says the same about all IPv4 sources.
+    #[inline(always)]
+    pub const fn is_uniform_v4(self) -> bool {
+        self.0 & Self::UNIFORM_V4 != 0
+    }
+
+    /// Whether the service says the same about all IPv6 sources.
+    #[inline(always)]
+    pub const fn is_uniform_v6(self) -> bool {
+        self.0 & Self::UNIFORM_V6 != 0
     }
 
     /// Whether it is a port of `management`.

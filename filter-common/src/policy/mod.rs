@@ -6,7 +6,9 @@
 
 mod entries;
 
+use crate::addr::Address;
 use crate::gcra::Rate;
+use crate::{table4, table6};
 pub use entries::{ClassEntry, GroupEntry, PortEntry};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -92,8 +94,9 @@ pub struct Service {
     pub lower_mask6: u64,
     /// 1 where accepted new connections are events.
     pub logs_connections: u32,
-    /// Zero.
-    pub padding: u32,
+    /// What it says about all IPv4 sources, and about all IPv6 sources, where that is one thing: its
+    /// ports say so. Without what a row says whatever the service.
+    pub uniform: [ClassEntry; 2],
 }
 
 /// Settings of the policy.
@@ -190,6 +193,15 @@ pub type FixedWords = [u64; size_of::<Fixed>() / 8];
 pub trait Pages {
     /// A page, or `None` if there is none of that number: a fault.
     fn page(&self, page: u32) -> Option<&Page>;
+}
+
+/// The class of a source, or `None` if a page is missing or a table is not well formed.
+#[inline(always)]
+pub fn class<P: Pages + ?Sized>(fixed: &Fixed, pages: &P, source: Address) -> Option<u16> {
+    match source {
+        Address::V4(address) => table4::class(fixed, pages, address),
+        Address::V6 { upper, lower } => table6::class(fixed, pages, upper, lower),
+    }
 }
 
 /// What a service says about a class.

@@ -18,7 +18,7 @@ pub fn later<T: Tables>(tables: &T, source: Address, now: impl Fn() -> u64) -> O
     if unlisted == UNLISTED_PASS {
         return Outcome::FRAGMENT_PASSED;
     }
-    let Some(entry) = access::entry(tables, source, 0) else {
+    let Some(entry) = access::of_class(tables, source, 0) else {
         return Outcome::FAULT;
     };
     if entry.has(ClassEntry::ANY_ALLOWS)

@@ -2,8 +2,7 @@
 
 use super::Generation;
 use filter_common::addr::Address;
-use filter_common::policy::{Fixed, Page, Pages};
-use filter_common::{table4, table6};
+use filter_common::policy::{self, Fixed, Page, Pages};
 
 /// The tables of a generation, for `explain --config`, `replay` and tests.
 #[derive(Clone, Copy)]
@@ -24,10 +23,7 @@ impl<'a> HostTables<'a> {
 
     /// The class of a source; `None` if the tables are not well formed: a bug.
     pub fn class(&self, source: Address) -> Option<u16> {
-        match source {
-            Address::V4(address) => table4::class(self.fixed(), self, address),
-            Address::V6 { upper, lower } => table6::class(self.fixed(), self, upper, lower),
-        }
+        policy::class(self.fixed(), self, source)
     }
 }
 

@@ -19,6 +19,7 @@ mod table4;
 mod table6;
 #[cfg(test)]
 mod tests;
+mod uniform;
 
 pub use error::CompileError;
 pub use host::HostTables;
@@ -110,6 +111,11 @@ pub fn compile(policy: &Policy, ids: &Ids) -> Result<Generation, CompileError> {
     fixed.settings.near_pages = NEAR_PAGES as u32;
     fixed.settings.class_page = pages.len() as u32;
     profiles.mark(&mut classes.rows);
+    uniform::write(
+        &classes.rows,
+        [&ranges4.values, &ranges6.values],
+        &mut fixed,
+    );
     write_classes(&classes.rows, &mut fixed, &mut pages)?;
     fixed.settings.group_page = pages.len() as u32;
     ports::write_groups(&groups, &mut pages)?;

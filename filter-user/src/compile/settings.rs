@@ -3,10 +3,11 @@
 use super::Ids;
 use crate::config::policy::{Mode, Policy, Service, Unlisted};
 use filter_common::policy::{
-    self as layout, Fixed, UNKNOWN_INTERFACE, UNLISTED_DROP, UNLISTED_MONITOR, UNLISTED_PASS,
+    self as layout, ClassEntry, Fixed, UNKNOWN_INTERFACE, UNLISTED_DROP, UNLISTED_MONITOR,
+    UNLISTED_PASS,
 };
 
-/// Writes both but for the page numbers and the address hash.
+/// Writes both but for the page numbers, the address hash, and who says the same about all.
 pub(super) fn write(policy: &Policy, ids: &Ids, fixed: &mut Fixed) {
     let settings = &mut fixed.settings;
     settings.interfaces = 1 << UNKNOWN_INTERFACE;
@@ -38,7 +39,7 @@ fn service_settings(service: &Service) -> layout::Service {
         upper_mask6: (mask6 >> 64) as u64,
         lower_mask6: mask6 as u64,
         logs_connections: service.log_connections.into(),
-        padding: 0,
+        uniform: [ClassEntry::NONE; 2],
     }
 }
 

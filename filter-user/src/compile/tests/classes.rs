@@ -111,7 +111,7 @@ fn has_ambiguous_override(policy: &Policy) -> bool {
     })
 }
 
-fn all_probes(policy: &Policy, random: &mut Random) -> Vec<IpAddr> {
+pub(super) fn all_probes(policy: &Policy, random: &mut Random) -> Vec<IpAddr> {
     let mut probes: Vec<IpAddr> = Vec::new();
     let mut sources: Vec<&Sources> = Vec::new();
     for service in &policy.services {
@@ -159,16 +159,17 @@ fn all_probes(policy: &Policy, random: &mut Random) -> Vec<IpAddr> {
     probes
 }
 
+/// So many that validation would take.
+pub(super) fn random_policies(random: &mut Random, count: usize) -> Vec<Policy> {
+    let policies = std::iter::repeat_with(|| random_policy(random));
+    let policies = policies.filter(|policy| !has_ambiguous_override(policy));
+    policies.take(count).collect()
+}
+
 #[test]
 fn random_policies_say_what_a_linear_scan_says() {
     let mut random = Random(5);
-    let mut policies = 0;
-    while policies < 60 {
-        let policy = random_policy(&mut random);
-        if has_ambiguous_override(&policy) {
-            continue;
-        }
-        policies += 1;
+    for policy in random_policies(&mut random, 60) {
         // Numbers that are not the order, to 63.
         let numbers = (0..policy.services.len()).map(|at| 63 - 7 * at as u8);
         let ids = Ids {

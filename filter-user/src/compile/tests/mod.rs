@@ -8,6 +8,7 @@ mod ports;
 mod prefixes;
 mod random;
 mod shapes;
+mod uniform;
 
 use super::{Generation, HostTables, Ids, compile};
 use crate::config::policy::{
