@@ -13,8 +13,6 @@ pub const WAYS: usize = 8;
 /// The cell has been seen again since it came: a newcomer spares it once.
 const TWICE: u64 = 1 << 63;
 const TAG: u64 = !TWICE & !TIME;
-/// Where the tag stands in a hash.
-pub const HASHED_TAG: u64 = TAG << 1;
 /// The sign of a word.
 const SIGN: u64 = 1 << 63;
 const _: () = assert!(TWICE == SIGN);

@@ -32,7 +32,7 @@ pub trait Tables: Pages {
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[Self::Cell; WAYS]>;
 
     /// Books one event of the source that `hash` names, if it conforms. `now_ns` is the coarse
-    /// clock. The kernel puts this into a function of its own, which the verifier reads once.
+    /// clock.
     #[inline(always)]
     fn take(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
         Some(sources::take(

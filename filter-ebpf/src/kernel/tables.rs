@@ -5,9 +5,9 @@ use super::maps::{ALLOWS, BANS, FIXED, PAGES, STATE};
 use super::{clock, record, sockets, sources};
 use aya_ebpf::programs::XdpContext;
 use filter_common::addr::{Address, SourceKey};
-use filter_common::gcra::{Cost, Kind, Rate};
+use filter_common::gcra::Kind;
 use filter_common::policy::{self, Fixed, Page, Pages, UNKNOWN_INTERFACE};
-use filter_common::sources::{Seed, Taken, WAYS};
+use filter_common::sources::{Seed, WAYS};
 use filter_common::state::{Active, State};
 use filter_common::verdict::Note;
 use filter_ebpf::Tables;
@@ -99,7 +99,7 @@ impl Pages for Generation {
 /// Of no class: what [`edge_filter_class`] gives for a fault.
 const NO_CLASS: u32 = u32::MAX;
 
-/// `Tables::class` for `explain`, as a function of its own: see `sources`. Its loops would be read
+/// `Tables::class` for `explain`, as a function of its own: see `ending`. Its loops would be read
 /// for each way that leads here: 363,000 verified instructions on 6.18, not 166,000. Other packets
 /// would pay for the call. An IPv4 address is the lower half.
 #[unsafe(no_mangle)]
@@ -138,11 +138,6 @@ impl KernelTables<'_> {
             is_explaining: true,
             ..self
         }
-    }
-
-    #[inline(always)]
-    fn place(&self, kind: Kind, hash: u64) -> u64 {
-        sources::place(self.shared.state(), kind, hash)
     }
 
     /// Slot of the generation.
@@ -196,22 +191,7 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn cells(&self, kind: Kind, hash: u64) -> Option<&[KernelCell; WAYS]> {
-        sources::cells(kind, self.place(kind, hash))
-    }
-
-    #[inline(always)]
-    fn take(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<Taken> {
-        sources::take(kind, self.place(kind, hash), rate, cost, now_ns)
-    }
-
-    #[inline(always)]
-    fn peek(&self, kind: Kind, hash: u64, rate: &Rate, cost: Cost, now_ns: u64) -> Option<bool> {
-        sources::peek(kind, self.place(kind, hash), rate, cost, now_ns)
-    }
-
-    #[inline(always)]
-    fn look(&self, kind: Kind, hash: u64) -> Option<Option<u64>> {
-        sources::look(kind, self.place(kind, hash))
+        sources::cells(self.shared.state(), kind, hash)
     }
 
     #[inline(always)]
