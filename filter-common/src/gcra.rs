@@ -59,15 +59,13 @@ impl Kind {
     }
 }
 
-/// What an event costs: an interval, shifted right by this. (A branch for it would double what the
-/// verifier reads.)
-#[repr(u32)]
+/// What an event costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
     /// A TCP connection, or a packet.
-    Whole = 0,
+    Whole,
     /// A QUIC Initial: a handshake needs up to four.
-    Quarter = 2,
+    Quarter,
 }
 
 /// A rate as the packet program reads it. An interval of 0 is no limit.
@@ -129,7 +127,10 @@ impl Rate {
     /// Units between two such events, in 1/256.
     #[inline(always)]
     const fn step_q8(&self, cost: Cost) -> u64 {
-        self.interval_q8 >> cost as u32
+        match cost {
+            Cost::Whole => self.interval_q8,
+            Cost::Quarter => self.interval_q8 >> 2,
+        }
     }
 
     /// Units by which an event moves the TAT `at`. A fraction is rounded up as often as it is
@@ -169,9 +170,7 @@ impl Rate {
     #[inline(always)]
     pub const fn ahead(&self, tat: u64, now: u64) -> u64 {
         let ahead = tat.wrapping_sub(now) & TIME;
-        // `if ahead > self.limit { 0 }`, without a branch, which the verifier would follow in each
-        // try to book. A limit is far below 2^63.
-        ahead & (ahead.wrapping_sub(self.limit.wrapping_add(1)) as i64 >> 63) as u64
+        if ahead > self.limit { 0 } else { ahead }
     }
 
     #[cfg(not(target_arch = "bpf"))]

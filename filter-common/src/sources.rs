@@ -10,12 +10,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Cells in a set: one cache line, and what a look-up compares.
 pub const WAYS: usize = 8;
-/// The cell has been seen again since it came: a newcomer spares it once.
-const TWICE: u64 = 1 << 63;
-const TAG: u64 = !TWICE & !TIME;
 /// The sign of a word.
 const SIGN: u64 = 1 << 63;
-const _: () = assert!(TWICE == SIGN);
+/// The cell has been seen again since it came: a newcomer spares it once.
+const TWICE: u64 = SIGN;
+const TAG: u64 = !TWICE & !TIME;
 /// Brings a sign to the bit just above those of a time.
 const LIVE_SHIFT: u32 = 63 - TIME_BITS;
 /// Brings a sign to the bit above that.

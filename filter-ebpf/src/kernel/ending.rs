@@ -1,6 +1,7 @@
 //! The end of a packet that is worth a word: its event, as far as the budget goes, its line in
-//! the log, its verdict. A global function (not inlined, not mangled): the verifier reads it once, with
-//! unknown arguments, not once for each way that leads to it, and a packet that is no event pays one comparison.
+//! the log, its verdict. A global function (not inlined, not mangled): the verifier reads it once,
+//! with unknown arguments, not once for each way that leads to it, and a packet that is no event
+//! pays one comparison.
 //!
 //! What is told is read from the frame again: the packet's way carries nothing for it.
 
