@@ -119,6 +119,16 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Whether each of its threads sleeps: none works, is traced, or is about to end.
+    pub fn is_at_rest(&self) -> bool {
+        let sleeps = |thread: io::Result<fs::DirEntry>| {
+            let status = thread.and_then(|thread| fs::read_to_string(thread.path().join("status")));
+            status.is_ok_and(|status| status.contains("\nState:\tS"))
+        };
+        fs::read_dir(format!("/proc/{}/task", self.pid()))
+            .is_ok_and(|threads| threads.map(sleeps).all(|sleeps| sleeps))
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it has not been waited for");
