@@ -20,6 +20,16 @@ pub const PACKET_SHIFT: u32 = 4;
 /// up to 4 hours ahead stays apart from one that lies in the past.
 pub const MAX_REACH_SECONDS: u64 = 4 * 60 * 60;
 
+/// Units that the time of an event may lie behind that of one that was booked before it: 134 ms of
+/// packets, 8.6 s of connections. A CPU may be interrupted, or its virtual machine held back, after
+/// it has read the clock, while another reads it anew and books; a quota holds a machine back for up
+/// to 100 ms (the period of cpu.max: Linux, Documentation/admin-guide/cgroup-v2.rst).
+pub const LATE: u64 = 1 << 23;
+/// Between two sweeps of the table of sources, in seconds: once in the time in which a TAT is told
+/// to have come, before the clock's wrap brings it round.
+pub const SWEEP_SECONDS: u64 = 30 * 60;
+const _: () = assert!(SWEEP_SECONDS * (1_000_000_000 >> PACKET_SHIFT) < TIME - MAX_AHEAD);
+
 /// Fractional bits of an interval, so that a rate is kept to within half a percent where its
 /// interval is only a few units long (10,000,000 packets a second: 6.25 units).
 const FRACTION_BITS: u32 = 8;
@@ -165,12 +175,17 @@ impl Rate {
     }
 
     /// How far ahead of `now` a TAT of this rate lies; 0 once it has come. A TAT further ahead
-    /// than the rate can ever have put it is one that the clock's wrap has brought round, or
-    /// one of an older, longer rate: it has come.
+    /// than the rate can ever have put it, as seen by a clock that is [`LATE`], is one that the
+    /// clock's wrap has brought round, or one of an older, longer rate: it has come.
     #[inline(always)]
     pub const fn ahead(&self, tat: u64, now: u64) -> u64 {
         let ahead = tat.wrapping_sub(now) & TIME;
-        if ahead > self.limit { 0 } else { ahead }
+        // A damaged limit may be any number.
+        if ahead > self.limit.wrapping_add(LATE) {
+            0
+        } else {
+            ahead
+        }
     }
 
     #[cfg(not(target_arch = "bpf"))]
@@ -200,9 +215,9 @@ impl Rate {
     }
 }
 
-/// Units that a TAT of any rate may lie ahead: the packet table's. Connections reach as many seconds,
-/// far fewer of their units.
-pub const MAX_AHEAD: u64 = MAX_REACH_SECONDS * (1_000_000_000 >> PACKET_SHIFT);
+/// Units that a TAT of any rate may lie ahead, by a clock that is [`LATE`]: the packet table's.
+/// Connections reach as many seconds, far fewer of their units.
+pub const MAX_AHEAD: u64 = MAX_REACH_SECONDS * (1_000_000_000 >> PACKET_SHIFT) + LATE;
 
 /// How far ahead a TAT of an unknown rate lies; 0 if it lies further than any rate reaches.
 pub const fn ahead_of_any(tat: u64, now: u64) -> u64 {

@@ -124,13 +124,16 @@ pub fn take<C: Cell>(set: &[C; WAYS], hash: u64, rate: &Rate, cost: Cost, now: u
             }
             continue;
         }
-        let (at, evicted) = victim(set, now);
-        let cell = &set[at % WAYS];
+        let victim = victim(set, now);
+        let cell = &set[victim.at % WAYS];
         let old = cell.load();
-        if cell.swap(old, tag | rate.first(now, cost)) {
+        // It may have changed hands since it was looked at, to this very source too. (Two CPUs that
+        // meet a newcomer at one moment may give it a cell each: one event more passes.)
+        let is_as_seen = ahead_of_next(old, now) == victim.ahead;
+        if is_as_seen && cell.swap(old, tag | rate.first(now, cost)) {
             return Taken {
                 conforms: true,
-                evicted,
+                evicted: victim.is_live,
                 contended: false,
             };
         }
@@ -152,6 +155,10 @@ fn book<C: Cell>(cell: &C, tag: u64, rate: &Rate, cost: Cost, now: u64) -> Optio
             return None;
         }
         let Some(next) = rate.next(old & TIME, now, cost) else {
+            if old & TWICE == 0 {
+                // Lost to another CPU, it is that one's to set.
+                let _ = cell.swap(old, old | TWICE);
+            }
             return Some(false);
         };
         if cell.swap(old, TWICE | tag | next) {
@@ -211,15 +218,29 @@ const fn lowest(bits: u64) -> usize {
     (PLACES >> (4 * shifted)) as usize & 7
 }
 
-/// A free cell, else one that was seen only once, else the one nearest to its time; and
-/// whether a source loses its state by that.
+/// The cell that a newcomer gets.
+struct Victim {
+    at: usize,
+    /// As it was seen.
+    ahead: u64,
+    /// Whether a source loses its state by that.
+    is_live: bool,
+}
+
+/// How far a cell's time is ahead of the next one, modulo the clock's round: one less than it is
+/// ahead of now, so that a time that is just coming lies a whole round ahead.
 #[inline(always)]
-fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
+const fn ahead_of_next(cell: u64, now: u64) -> u64 {
+    cell.wrapping_sub(now + 1) & TIME
+}
+
+/// A free cell, else one that was seen only once, else the one nearest to its time.
+#[inline(always)]
+fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> Victim {
     let mut best = u64::MAX >> 1;
     for (at, cell) in set.iter().enumerate() {
         let cell = cell.load();
-        // One less than it is, so that a time that is just coming lies a whole round ahead.
-        let ahead = cell.wrapping_sub(now + 1) & TIME;
+        let ahead = ahead_of_next(cell, now);
         // Signs alone, which LLVM makes no branches of: the verifier would follow each pattern of
         // them. An empty cell's time, 0, lies ahead of the latter part of the clock's round.
         let is_taken = cell | cell.wrapping_neg();
@@ -238,8 +259,11 @@ fn victim<C: Cell>(set: &[C; WAYS], now: u64) -> (usize, bool) {
             let _ = cell.swap(old, old & !TWICE);
         }
     }
-    let is_live = best >> 3 & SIGN >> LIVE_SHIFT != 0;
-    ((best & 7) as usize, is_live)
+    Victim {
+        at: (best & 7) as usize,
+        ahead: best >> 3 & TIME,
+        is_live: best >> 3 & SIGN >> LIVE_SHIFT != 0,
+    }
 }
 
 /// Whether a cell holds a source whose time has not come, for the daemon's count.

@@ -1,7 +1,7 @@
 //! Rates and cells, on the host.
 
 use filter_common::addr::Address;
-use filter_common::gcra::{Cost, Kind, Rate, TIME};
+use filter_common::gcra::{Cost, Kind, LATE, Rate, TIME};
 use filter_common::sources::{Bucket, Seed, hash, peek, take};
 use std::sync::atomic::AtomicU64;
 
@@ -146,7 +146,48 @@ fn a_source_not_seen_for_a_wrap_is_as_new() {
     let at = |ns: u64| take(&set, key(1), &rate, Cost::Whole, Kind::Packet.time(ns)).conforms;
     assert!(at(wrap_ns / 2));
     // Now its time lies a little ahead again, modulo the wrap, but further than the rate goes.
-    assert!(at(wrap_ns / 2 + wrap_ns - 10_000_000));
+    assert!(at(wrap_ns / 2 + wrap_ns - 1_000_000_000));
+}
+
+#[test]
+fn a_clock_that_was_read_before_anothers_lets_nobody_through() {
+    for (kind, per_second, burst) in [
+        (Kind::Connection, 20.0, 40.0),
+        (Kind::Connection, 1.0, 14_400.0),
+        (Kind::Packet, 1000.0, 100.0),
+        (Kind::Packet, 3.0, 43_200.0),
+    ] {
+        let rate = Rate::new(kind, per_second, burst).expect("representable");
+        let set = set();
+        let at = |now: u64| take(&set, key(1), &rate, Cost::Whole, now).conforms;
+        // It is spent, and a CPU with a later reading takes what comes back until then.
+        let (now, later) = (1 << 39, (1 << 39) + LATE - 1);
+        let is_spent = (0..2 * burst as u64 + 1000).any(|_| !at(now) && !at(later));
+        assert!(is_spent, "{kind:?} {per_second}/s: no end");
+        for earlier in [0, 1, 1000, LATE - 1] {
+            assert!(!at(now + earlier), "{kind:?} {per_second}/s: {earlier}");
+        }
+        assert!(
+            !at(later),
+            "{kind:?} {per_second}/s: nothing was given back"
+        );
+    }
+}
+
+#[test]
+fn who_was_only_refused_was_seen_again_too() {
+    let rate = Rate::new(Kind::Connection, 1.0, 1.0).expect("representable");
+    let set = set();
+    let go = |source: u32, now: u64| take(&set, key(source), &rate, Cost::Whole, now);
+    let now = 1 << 30;
+    assert!(go(1, now).conforms);
+    assert!(!go(1, now + 1).conforms);
+    for source in 2..=8 {
+        assert!(go(source, now + 2).conforms);
+    }
+    // Though its time is the nearest.
+    assert!(go(9, now + 3).evicted);
+    assert!(!go(1, now + 4).conforms);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::kernel::memory;
 use crate::kernel::netlink::{self, Changes};
 use crate::watch::{Fingerprint, Step, Watcher};
 use anyhow::Context as _;
-use filter_common::gcra::Kind;
+use filter_common::gcra::{Kind, SWEEP_SECONDS};
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 /// Between two looks at what is also told by events, in case one was lost.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// Between two sweeps of the tables of sources: well under the 4.9 hours after which the time of
-/// a packet's cell comes round.
-const SWEEP: Duration = Duration::from_secs(3600);
+/// Between two sweeps of the tables of sources.
+const SWEEP: Duration = Duration::from_secs(SWEEP_SECONDS);
 
 impl Daemon {
     /// Serves until a signal, or `unload`, ends it. The filter stays in force.

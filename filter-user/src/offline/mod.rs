@@ -6,7 +6,7 @@
 use crate::compile::Generation;
 use filter_common::addr::SourceKey;
 use filter_common::answer::{Answer, Words};
-use filter_common::gcra::{Kind, MAX_REACH_SECONDS};
+use filter_common::gcra::{Kind, MAX_REACH_SECONDS, SWEEP_SECONDS};
 use filter_common::policy::{Fixed, Page, Pages};
 use filter_common::sources::{Seed, WAYS, is_stale};
 use filter_common::state::State;
@@ -19,9 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Sets of each table of sources: far more than anybody asks about at once.
 const SETS: usize = 1 << 12;
-/// Between two sweeps of the tables of sources, as the daemon does them: what is left of the 4.9
-/// hours of a packet's time beside the 4 hours of [`MAX_REACH_SECONDS`] is 53 minutes.
-const SWEEP_NS: u64 = 30 * 60 * 1_000_000_000;
+/// Between two sweeps of the tables of sources, as the daemon does them.
+const SWEEP_NS: u64 = SWEEP_SECONDS * 1_000_000_000;
 /// After this time no source's state means anything.
 const FORGOTTEN_NS: u64 = 2 * MAX_REACH_SECONDS * 1_000_000_000;
 /// Sets that are swept together, or not at all: a capture whose times jump by hours from packet to

@@ -126,7 +126,7 @@ impl Daemon {
             status.is_ok_and(|status| status.contains("\nState:\tS"))
         };
         fs::read_dir(format!("/proc/{}/task", self.pid()))
-            .is_ok_and(|threads| threads.map(sleeps).all(|sleeps| sleeps))
+            .is_ok_and(|mut threads| threads.all(sleeps))
     }
 
     /// Sends a signal.
