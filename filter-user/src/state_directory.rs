@@ -310,6 +310,19 @@ mod tests {
     }
 
     #[test]
+    fn a_second_daemon_is_refused_by_the_pins_under_another_state_directory_too() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let pins = one.path().join("pins");
+        let mut first = Lock::take(one.path(), &pins).unwrap();
+        first.take_pins(&pins).unwrap();
+        let mut second = Lock::take(other.path(), &pins).unwrap();
+        let error = second.take_pins(&pins).unwrap_err().to_string();
+        assert!(error.contains("with another state_directory"), "{error}");
+        drop(first);
+        second.take_pins(&pins).unwrap();
+    }
+
+    #[test]
     fn it_is_for_one_user_alone_as_are_its_files() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;

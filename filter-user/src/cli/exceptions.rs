@@ -1,7 +1,7 @@
 //! Options of what acts beside the policy: bans, timed allows, the bypass.
 
 use crate::exceptions::{Note, Sort, Target, TargetError, duration};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -105,7 +105,7 @@ pub struct ListOptions {
 
 /// Options of `bypass`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, args = ["duration", "end"])]
+#[command(group = ArgGroup::new("how").required(true).args(["duration", "end"]))]
 pub struct BypassOptions {
     /// For how long, at most 24h; then the filter is in force again by itself
     #[arg(long = "for", value_name = "TIME", value_parser = bypass_duration)]
@@ -163,6 +163,9 @@ mod tests {
             ("bypass --for 25h", false),
             ("bypass --end", true),
             ("bypass --end --for 10m", false),
+            ("bypass --pin-path /p", false),
+            ("bypass --pin-path /p --for 10m", true),
+            ("bypass --pin-path /p --end", true),
         ] {
             let arguments = ["edge-filter"].into_iter().chain(line.split(' '));
             let parsed = Cli::try_parse_from(arguments);

@@ -103,6 +103,9 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         },
     )
     .map_err(anyhow::Error::from)?;
+    if let Some(other) = other.as_ref().filter(|_| !is_adopted) {
+        upgrade::keep_bypass(other, &kernel);
+    }
     capabilities::keep(capabilities::TO_RUN).map_err(anyhow::Error::from)?;
     let pins = Pins::open(&settings.pin_path)
         .map_err(anyhow::Error::from)?
@@ -154,7 +157,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     if let Err(error) = daemon.first(first, resumed, &host).await {
         // What was not there before must not stay half done; what was stays in force.
         let links = daemon.kernel.folder.pinned_interfaces();
-        let is_fresh = !is_adopted && (daemon.other.is_some() || links.is_empty());
+        let is_fresh = !is_adopted && links.is_empty();
         if (is_fresh || !is_counting)
             && let Err(error) = daemon.kernel.folder.unload_this()
         {

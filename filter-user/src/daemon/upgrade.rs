@@ -2,18 +2,26 @@
 //! one stands behind the same links, with a policy in force; its counters go on.
 
 use super::Daemon;
-use crate::kernel::KernelError;
 use crate::kernel::clock;
 use crate::kernel::upgrade::Other;
+use crate::kernel::{Kernel, KernelError};
 use anyhow::anyhow;
 use std::path::Path;
 
-/// The pins of another ABI, if that is what runs.
+/// The pins of another ABI, if that is what runs. Mere remains are removed.
 ///
 /// # Errors
 /// A candidate waits there for a confirmation that only its own daemon can take.
 pub(super) fn look(pin_path: &Path, is_adopted: bool) -> anyhow::Result<Option<Other>> {
-    let Some(other) = Other::find(pin_path).into_iter().next() else {
+    let found = Other::find(pin_path);
+    let (remains, others): (Vec<_>, Vec<_>) = found.into_iter().partition(Other::is_remains);
+    for other in remains {
+        match other.unload() {
+            Ok(_) => tracing::warn!(abi = other.abi, "remains of another version are removed"),
+            Err(error) => tracing::error!(%error, "remains of another version cannot be removed"),
+        }
+    }
+    let Some(other) = others.into_iter().next() else {
         return Ok(None);
     };
     if is_adopted {
@@ -31,6 +39,14 @@ pub(super) fn look(pin_path: &Path, is_adopted: bool) -> anyhow::Result<Option<O
     Ok(Some(other))
 }
 
+/// Whoever lets everything pass for a while goes on doing so.
+pub(super) fn keep_bypass(other: &Other, kernel: &Kernel) {
+    match other.bypass_until_seconds() {
+        Ok(until) => kernel.state.set_bypass_until(until),
+        Err(error) => tracing::error!(%error, "whether it is bypassed cannot be read"),
+    }
+}
+
 impl Daemon {
     /// Once the new policy is in force, and before anything is attached: the new program is put
     /// behind the old links.
@@ -46,15 +62,17 @@ impl Daemon {
         let Some(other) = self.other.take() else {
             return Ok(());
         };
-        // Packets that the old program had begun with.
-        self.kernel.wait_for_packets()?;
-        let counted = other.counted()?;
-        let book = {
-            let mut view = self.shared.view();
-            view.book.carry_over(other.abi, &counted);
-            view.book.clone()
-        };
-        book.save(&self.settings.state_directory)?;
+        if !self.shared.view().book.is_carried_from(other.abi) {
+            // Packets that the old program had begun with.
+            self.kernel.wait_for_packets()?;
+            let counted = other.counted()?;
+            let book = {
+                let mut view = self.shared.view();
+                view.book.carry_over(other.abi, &counted);
+                view.book.clone()
+            };
+            book.save(&self.settings.state_directory)?;
+        }
         other.unload()?;
         tracing::info!(abi = other.abi, "upgraded: its program and maps are gone");
         Ok(())

@@ -196,6 +196,11 @@ impl Book {
         self.carried_from = None;
     }
 
+    /// Whether what another ABI's maps counted is added already.
+    pub fn is_carried_from(&self, abi: u32) -> bool {
+        self.carried_from == Some(abi)
+    }
+
     /// New maps take the place of another ABI's, which counted this: it is added from now on, once.
     pub fn carry_over(&mut self, abi: u32, counted: &[Counted]) {
         if self.carried_from.replace(abi) == Some(abi) {

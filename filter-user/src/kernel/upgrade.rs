@@ -1,17 +1,19 @@
 //! What a daemon of another ABI has left pinned. Its program goes on judging until the new one
 //! stands behind the same links; of its maps only what every ABI has in common is read.
 //!
-//! In common: the first word of `STATE` is [`Active`]; `COUNTS` holds packets and bytes by place.
+//! In common: the first words of `STATE` are [`Active`] and the end of a bypass; `COUNTS` holds packets
+//! and bytes by place.
 
 use super::KernelError;
 use super::counters::{Counted, Counters};
 use super::pins::Folder;
 use super::state::Words;
 use aya::maps::MapData;
-use filter_common::state::Active;
+use filter_common::state::{Active, State};
 use filter_common::verdict::COUNTERS;
 use filter_common::version::ABI_VERSION;
 use std::fs;
+use std::mem::offset_of;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -44,30 +46,53 @@ impl Other {
     /// # Errors
     /// The map cannot be opened.
     pub fn active(&self) -> Result<Active, KernelError> {
-        let words = Words::new("STATE", &self.pinned("STATE")?)?;
-        let word = words.as_slice().first();
-        Ok(Active::from_word(
-            word.map_or(0, |word| word.load(Ordering::Acquire)),
-        ))
+        Ok(Active::from_word(self.state(offset_of!(State, active))?))
     }
 
-    /// What it has counted; nothing, said in the log, if its counters have another shape.
+    /// Seconds since boot until which it lets everything pass; 0 for no bypass.
+    ///
+    /// # Errors
+    /// The map cannot be opened.
+    pub fn bypass_until_seconds(&self) -> Result<u64, KernelError> {
+        self.state(offset_of!(State, bypass_until_seconds))
+    }
+
+    fn state(&self, offset: usize) -> Result<u64, KernelError> {
+        let words = Words::new("STATE", &self.pinned("STATE")?)?;
+        let word = words.as_slice().get(offset / size_of::<u64>());
+        Ok(word.map_or(0, |word| word.load(Ordering::Acquire)))
+    }
+
+    /// Whether it filters nothing and has no state: what a daemon left that died at its very start,
+    /// or while it took another's pins away.
+    pub fn is_remains(&self) -> bool {
+        !self.folder.map("STATE").exists() && self.folder.pinned_interfaces().is_empty()
+    }
+
+    /// What it has counted; nothing, said in the log, if its counters are gone or have another shape.
     ///
     /// # Errors
     /// The maps cannot be read.
     pub fn counted(&self) -> Result<Vec<Counted>, KernelError> {
+        if ["COUNTS", "NOTES"].map(|name| self.folder.map(name).exists()) != [true; 2] {
+            return Ok(self.counted_nothing());
+        }
         let counts = self.pinned("COUNTS")?;
         let info = counts
             .info()
             .map_err(|source| KernelError::map("COUNTS", "asking its size", source))?;
         if (info.value_size(), info.max_entries()) != (16, COUNTERS as u32) {
-            tracing::error!(
-                abi = self.abi,
-                "its counters cannot be read: they start at zero"
-            );
-            return Ok(Vec::new());
+            return Ok(self.counted_nothing());
         }
         Counters::new(counts, self.pinned("NOTES")?)?.read()
+    }
+
+    fn counted_nothing(&self) -> Vec<Counted> {
+        tracing::error!(
+            abi = self.abi,
+            "its counters cannot be read: they start at zero"
+        );
+        Vec::new()
     }
 
     /// Moves its links, so that the new program is put behind them. Nothing is detached.

@@ -48,7 +48,8 @@ impl Watcher {
     }
 
     /// Watches the folders of these files from now on; returns those that cannot be watched.
-    /// A folder that was replaced by another of its name is watched anew.
+    /// A folder that was replaced by another of its name is watched anew. One that is gone, as when
+    /// a ConfigMap is just updated, is told by the folder of the link that leads elsewhere now.
     pub fn watch(&mut self, files: &[PathBuf]) -> Vec<(PathBuf, notify::Error)> {
         let wanted: BTreeSet<PathBuf> = files.iter().flat_map(|f| folders_of(f)).collect();
         for folder in self.watched.difference(&wanted) {
@@ -57,7 +58,9 @@ impl Watcher {
         }
         let mut failed = Vec::new();
         for folder in &wanted {
-            if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+            if let Err(error) = self.watcher.watch(folder, RecursiveMode::NonRecursive)
+                && folder.exists()
+            {
                 failed.push((folder.clone(), error));
             }
         }

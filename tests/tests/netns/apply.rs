@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use crate::{PORT, WIRE};
 
 /// Time enough for a few commands before the deadline, and short enough to wait for.
-const CONFIRM: &str = "12s";
+const CONFIRM: &str = "20s";
 
 /// A policy that serves one host.
 fn serving(host: u8) -> String {
@@ -142,7 +142,7 @@ fn a_living_daemon_tidies_up_behind_a_revert() {
 fn a_confirmed_candidate_is_the_configured_file_and_can_be_rolled_back() {
     let mut scene = Scene::new();
     let before = scene.config();
-    scene.apply(&serving(11), &["--confirm", CONFIRM]);
+    scene.apply(&serving(11), &["--confirm", "60s"]);
     let candidate = fs::read_to_string(scene.host.path("candidate.toml")).expect("it is there");
     scene.host.ask(&["confirm"]);
     assert_eq!(scene.config(), candidate);

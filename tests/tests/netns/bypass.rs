@@ -3,7 +3,7 @@
 use edge_filter_tests::daemon::Host;
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_udp};
-use edge_filter_tests::netns::wait::{self, SILENCE};
+use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 
 use crate::{PORT, WIRE};
 
@@ -23,15 +23,15 @@ fn everything_passes_and_is_counted_until_it_ends_by_itself_with_the_daemon_dead
     let mut host = Host::start_with(&net.server, POLICY);
     let server = (WIRE.server(false), PORT);
     let _udp = Echo::udp(&net.server, server);
-    let ask = || {
+    let ask_for = |wait| {
         let source = WIRE.client(11, false);
-        net.client
-            .run(|| ask_udp(source, server.into(), 10, SILENCE))
+        net.client.run(|| ask_udp(source, server.into(), 10, wait))
     };
+    let ask = || ask_for(SILENCE);
     assert_eq!(ask(), Answer::Silence);
     let text = host.ask(&["bypass", "--for", "10m"]);
     assert!(text.contains("EVERYTHING PASSES until"), "{text}");
-    assert_eq!(ask(), Answer::Served);
+    assert_eq!(ask_for(PATIENCE), Answer::Served);
     let metrics = host.metrics();
     assert_eq!(metrics.value("edge_filter_bypass", &[]), 1.0);
     assert!(metrics.packets("api", "would_drop", "not_allowed") >= 1);
@@ -56,7 +56,7 @@ fn everything_passes_and_is_counted_until_it_ends_by_itself_with_the_daemon_dead
     // A daemon that returns in the middle of one lets it be.
     host.ask(&["bypass", "--for", "10m"]);
     host.start();
-    assert_eq!(ask(), Answer::Served);
+    assert_eq!(ask_for(PATIENCE), Answer::Served);
     host.ask(&["bypass", "--end"]);
     assert_eq!(ask(), Answer::Silence);
 }

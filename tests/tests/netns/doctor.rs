@@ -86,7 +86,7 @@ fn devices_are_asked_about_before_they_are_configured() {
         findings(&host, &["--device", "s7"]),
         [finding("device", "s7", "warning")]
     );
-    let _foreign = net.server.run(foreign_program);
+    let _foreign = net.server.run(|| foreign_program("s0"));
     assert_eq!(
         findings(&host, &[]),
         [finding("foreign_xdp", "s0", "error")]

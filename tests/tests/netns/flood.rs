@@ -19,12 +19,30 @@ const LAST: Mark = Mark {
 
 /// How a flood went, for each of its flows.
 pub struct Flood {
-    /// SYNs sent.
-    pub sent: u64,
+    /// When a SYN of each flow was sent, in order.
+    pub sent: Vec<Instant>,
     /// SYNs that came out behind the filter.
     pub passed: Vec<u64>,
-    /// From the first SYN to the last.
-    pub lasted: Duration,
+}
+
+impl Flood {
+    /// How many of a flow a bucket lets through that holds `burst` tokens at first and at most,
+    /// and gets `rate` a second. What the sender was late for is nobody's.
+    pub fn due(&self, rate: f64, burst: u32) -> f64 {
+        let burst = f64::from(burst);
+        let (mut passed, mut tokens, mut before) = (0.0, burst, self.sent.first());
+        for now in &self.sent {
+            let since = before
+                .replace(now)
+                .map_or(Duration::ZERO, |last| *now - *last);
+            tokens = (tokens + rate * since.as_secs_f64()).min(burst);
+            if tokens >= 1.0 {
+                tokens -= 1.0;
+                passed += 1.0;
+            }
+        }
+        passed
+    }
 }
 
 /// A flow of SYNs to the service.
@@ -61,47 +79,45 @@ pub fn run_on_each_cpu(net: &Net, flows: &[Flow], duration: Duration, interval: 
                 .collect();
             let floods = floods.into_iter();
             let floods = floods.map(|flood| flood.join().expect("it is sent"));
-            let add = |(sent, first, last): Sent, flood: Sent| {
-                (sent + flood.0, first.min(flood.1), last.max(flood.2))
-            };
-            floods.reduce(add).expect("there is a CPU")
+            let mut sent: Vec<Instant> = floods.flatten().collect();
+            sent.sort();
+            sent
         })
     })
 }
 
 /// Counts what comes out while `send` sends; it says how much, and for how long.
-fn between(net: &Net, flows: usize, send: impl FnOnce() -> Sent) -> Flood {
+fn between(net: &Net, flows: usize, send: impl FnOnce() -> Vec<Instant>) -> Flood {
     let receiver = net.server.run(|| PacketSocket::open(&WIRE.server_device()));
     thread::scope(|scope| {
         let passed = scope.spawn(|| receive(&receiver, flows));
-        let (sent, first, last) = send();
+        let sent = send();
         net.client.run(end);
         Flood {
             sent,
             passed: passed.join().expect("the last frame arrives"),
-            lasted: last - first,
         }
     })
 }
 
-/// SYNs of each flow, and when the first and the last of them were sent.
-type Sent = (u64, Instant, Instant);
+/// At least so many rounds, however slow the machine.
+const ROUNDS: usize = 10;
 
-fn send(flows: &[Flow], duration: Duration, interval: Duration) -> Sent {
+/// When a SYN of each flow was sent.
+fn send(flows: &[Flow], duration: Duration, interval: Duration) -> Vec<Instant> {
     let socket = PacketSocket::open(&WIRE.client_device());
     let start = Instant::now();
-    let mut number = 0;
-    let mut last = start;
-    while start.elapsed() <= duration {
-        last = Instant::now();
+    let mut sent = Vec::new();
+    while start.elapsed() <= duration || sent.len() < ROUNDS {
+        let number = sent.len() as u64;
+        sent.push(Instant::now());
         for (flow, to) in (0..).zip(flows) {
             socket.send(&to.tcp(SYN, Mark { flow, number }));
         }
-        number += 1;
         // A pace, not a wait: what counts is the time that has really passed.
         thread::sleep(interval);
     }
-    (number, start, last)
+    sent
 }
 
 fn end() {

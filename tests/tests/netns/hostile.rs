@@ -196,7 +196,7 @@ fn nobody_is_dropped(allow: &str) {
     // The same with a program that passes everything: one that has no policy.
     host.ask(&["unload"]);
     host.daemon().wait();
-    let _passing = net.server.run(foreign_program);
+    let _passing = net.server.run(|| foreign_program("s0"));
     let without = forger.during(&net, 2, || serve_the_crowd(&net, QUIET, || {}));
     drop(echoes);
     println!(

@@ -203,7 +203,7 @@ fn an_interface_made_while_no_daemon_lives_is_unfiltered_until_one_does() {
 #[test]
 fn another_xdp_program_is_named_and_stays() {
     let net = Net::new();
-    let mut foreign = net.server.run(foreign_program);
+    let mut foreign = net.server.run(|| foreign_program("s0"));
     let mut host = Host::new(&net.server);
     host.write_config(ONE);
     let refused = host.try_start();
@@ -227,8 +227,8 @@ fn another_xdp_program_is_named_and_stays() {
     assert_eq!(attached_program(&net), Some(still_there));
 }
 
-/// An XDP program on s0 that is not the daemon's.
-pub fn foreign_program() -> aya::Ebpf {
+/// An XDP program on a device that is not the daemon's.
+pub fn foreign_program(device: &str) -> aya::Ebpf {
     use aya::programs::{Xdp, XdpMode};
     let mut object = aya::EbpfLoader::new()
         .load_file(edge_filter_tests::daemon::object())
@@ -240,7 +240,7 @@ pub fn foreign_program() -> aya::Ebpf {
         .expect("it is XDP");
     program.load().expect("the verifier takes it");
     program
-        .attach("s0", XdpMode::Driver)
+        .attach(device, XdpMode::Driver)
         .expect("nothing else is there");
     object
 }

@@ -220,7 +220,6 @@ fn a_half_written_file_is_not_taken() {
         let mut file = File::create(host.path("config.toml")).expect("the folder is ours");
         for half in [first_half.as_bytes(), denied(more).as_bytes()] {
             file.write_all(half).expect("it can be written");
-            file.sync_data().expect("it can be written");
         }
         wait::until("the whole file to be in force", || {
             barrage.check();

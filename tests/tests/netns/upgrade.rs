@@ -4,8 +4,11 @@ use edge_filter_tests::daemon::{Host, binary, next_binary};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::Barrage;
 use edge_filter_tests::netns::wait;
+use filter_common::version::ABI_VERSION;
+use std::fs;
 use std::path::Path;
 
+use crate::interfaces::foreign_program;
 use crate::traffic;
 
 #[test]
@@ -65,6 +68,72 @@ fn unload_removes_what_another_build_has_pinned() {
     host.kill();
     assert!(host.ask(&["unload"]).contains("s0"));
     assert!(host.pins().is_empty(), "{:?}", host.pins());
+}
+
+#[test]
+fn an_upgrade_with_an_interface_that_cannot_be_attached_filters_the_others() {
+    let net = Net::with(2, 1500);
+    let _foreign = net.server.run(|| foreign_program("s1"));
+    let one = traffic::policy(false);
+    let two = one.clone() + "\n[[interface]]\nname = \"s1\"\n";
+    let mut host = Host::start_with(&net.server, &one);
+    // Added while it runs, it is told and no more; a start is refused, and undoes nothing.
+    host.write_config(&two);
+    let output = host.command(&["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("s1: NOT FILTERED"),
+        "{said}"
+    );
+    let barrage = Barrage::start(&net, traffic::probes());
+    host.kill();
+    for _ in 0..2 {
+        let status = host.try_start_as(&next_binary());
+        assert_eq!(status.expect_err("it is refused").code(), Some(1));
+        more_rounds(&barrage);
+    }
+    host.write_config(&one);
+    start_as(&mut host, &next_binary());
+    more_rounds(&barrage);
+    assert_eq!(versions(&host), 1, "{:?}", host.pins());
+    barrage.finish();
+}
+
+#[test]
+fn a_bypass_outlives_an_upgrade() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, &traffic::policy(false));
+    host.ask(&["bypass", "--for", "10m"]);
+    host.kill();
+    start_as(&mut host, &next_binary());
+    assert_eq!(host.metrics().sum("edge_filter_bypass", &[]), 1.0);
+}
+
+#[test]
+fn what_another_build_has_left_half_done_stops_no_start() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, &traffic::policy(false));
+    let barrage = Barrage::start(&net, traffic::probes());
+    more_rounds(&barrage);
+    host.kill();
+    let pins = host.pin_path();
+    host.inside(|| {
+        // One that was killed as it removed what it had counted, and one that got no further than
+        // its folders.
+        let folder = |abi: u32| pins.join(format!("v{abi}"));
+        fs::rename(folder(ABI_VERSION), folder(ABI_VERSION - 1)).expect("it is pinned");
+        fs::remove_file(folder(ABI_VERSION - 1).join("maps/COUNTS")).expect("it is pinned");
+        fs::create_dir_all(folder(ABI_VERSION - 2).join("maps")).expect("it is a bpffs");
+    });
+    host.start();
+    more_rounds(&barrage);
+    assert_eq!(versions(&host), 1, "{:?}", host.pins());
+    assert!(host.log().contains("they start at zero"));
+    assert!(
+        host.log()
+            .contains("remains of another version are removed")
+    );
+    barrage.finish();
 }
 
 fn start_as(host: &mut Host, program: &Path) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::command;
@@ -252,6 +252,10 @@ fn tests(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
         {
             found.push((target.name, executable));
         }
+    }
+    found.sort();
+    if let Some(two) = found.windows(2).find(|two| two[0].0 == two[1].0) {
+        bail!("two test programs are called {}", two[0].0);
     }
     Ok(found)
 }
