@@ -4,10 +4,11 @@
 use edge_filter_tests::daemon::Host;
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
-use edge_filter_tests::netns::wait::{self, SILENCE};
+use edge_filter_tests::netns::wait::{self, PATIENCE, SILENCE};
 use rustix::process::Signal;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::{PORT, WIRE};
 
@@ -53,24 +54,24 @@ impl Scene {
         self.host.json(&[&["apply", path][..], options].concat())
     }
 
-    fn serves(&self, client: u8) -> bool {
+    fn serves(&self, client: u8, wait: Duration) -> bool {
         let server = (WIRE.server(false), PORT).into();
         let source = WIRE.client(client, false);
         self.net
             .client
-            .run(|| ask_tcp(source, server, 100, SILENCE) == Answer::Served)
+            .run(|| ask_tcp(source, server, 100, wait) == Answer::Served)
     }
 
     #[track_caller]
     fn serves_only(&self, client: u8) {
         let other = if client == 10 { 11 } else { 10 };
-        assert!(self.serves(client), "{client} is not served");
-        assert!(!self.serves(other), "{other} is served");
+        assert!(self.serves(client, PATIENCE), "{client} is not served");
+        assert!(!self.serves(other, SILENCE), "{other} is served");
     }
 
     fn wait_until_only(&self, client: u8) {
         wait::until(&format!("only {client} is served"), || {
-            self.serves(client).then_some(())
+            self.serves(client, SILENCE).then_some(())
         });
         self.serves_only(client);
     }
@@ -193,7 +194,7 @@ fn nothing_else_replaces_a_policy_that_waits() {
     scene.serves_only(11);
     // The revert target stays the last confirmed policy, whatever is applied meanwhile.
     scene.apply(&serving(12), &["--confirm", "60s"]);
-    assert!(scene.serves(12));
+    assert!(scene.serves(12, PATIENCE));
     scene.host.ask(&["rollback"]);
     scene.wait_until_only(10);
     // What was deferred follows.
@@ -310,8 +311,10 @@ fn lists_are_those_beside_the_configured_file() {
     scene.host.write("list.txt", "10.77.0.11\n10.77.0.10\n");
     scene.serves_only(11);
     scene.host.ask(&["confirm"]);
-    wait::until("the list is read again", || scene.serves(10).then_some(()));
-    assert!(scene.serves(11));
+    wait::until("the list is read again", || {
+        scene.serves(10, SILENCE).then_some(())
+    });
+    assert!(scene.serves(11, PATIENCE));
     scene.host.ask(&["rollback"]);
     scene.serves_only(10);
 }

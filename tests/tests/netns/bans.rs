@@ -185,9 +185,7 @@ fn an_allow_lets_in_for_as_long_as_it_says_and_a_ban_wins() {
         host.ask(&["allow", "10.77.0.12", "--for", "2s"]);
         served.is_served(12).then_some(())
     });
-    wait::until("the end of it", || {
-        (total(&host, "allows") == 0).then_some(())
-    });
+    wait::until("its end", || (total(&host, "allows") == 0).then_some(()));
     served.assert_silent(12, false, PORT);
 }
 

@@ -145,6 +145,12 @@ fn nobody_is_dropped(allow: &str) {
     let mut host = Host::start_with(&net.server, &policy(allow, QUIET));
     // Beside the port that is flooded: what its listener does is not the filter's.
     let echoes = FAMILIES.map(|is_ipv6| Echo::tcp(&net.server, (WIRE.server(is_ipv6), QUIET)));
+    // The neighbour is asked for before a flood fills the queue that the question would wait in.
+    for source in (0..2).map(crowd::client) {
+        let server = (WIRE.server(source.is_ipv6()), QUIET).into();
+        let answer = net.client.run(|| ask_tcp(source, server, 100, PATIENCE));
+        assert_eq!(answer, Answer::Served, "{source}");
+    }
     let memory = |host: &Host| host.metrics().value("process_resident_memory_bytes", &[]);
     let before = memory(&host);
     let began = Instant::now();
