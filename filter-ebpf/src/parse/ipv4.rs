@@ -11,16 +11,19 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
     let header = packet.load::<HEADER>(at).ok_or(Parsed::Malformed)?;
     let length = usize::from(header[0] & 15) * 4;
     let total = usize::from(header.u16_at::<2>());
-    let end = at + total;
-    if header[0] >> 4 != 4 || length < HEADER || total < length || !packet.reaches(end) {
+    if header[0] >> 4 != 4 || length < HEADER || total < length || !packet.reaches(at + total) {
         return Err(Parsed::Malformed);
     }
+    let fragment = Fragment(header.u16_at::<6>());
+    // Linux cuts off what a fragment with more to come has beyond a multiple of 8 (`ip_frag_queue`):
+    // what stands there is not what is judged, the next fragment has it.
+    let ragged = (total - length) & 7 & fragment.all_if_first();
     Ok(Datagram {
         source: Address::V4(header.u32_at::<12>()),
         destination: [0, header.wire32_at::<16>().into()],
         protocol: header[9],
         at: at + length,
-        end,
-        fragment: Fragment(header.u16_at::<6>()),
+        end: at + total - ragged,
+        fragment,
     })
 }

@@ -82,7 +82,9 @@ fn udp<P: Packet + ?Sized>(packet: &P, ip: &Datagram) -> Parsed {
     };
     let room = ip.end - ip.at;
     let length = match (usize::from(header.u16_at::<4>()), ip.source) {
-        // Longer than the field can say (RFC 2675 s. 4): the IP length counts.
+        // Longer than the field can say (RFC 2675 s. 4): the IP length counts, and of a first
+        // fragment that is not known.
+        (0, Address::V6 { .. }) if ip.fragment.is_first() => usize::from(u16::MAX),
         (0, Address::V6 { .. }) => room,
         (length, _) => length,
     };

@@ -74,7 +74,12 @@ fn v4(packet: &[u8]) -> Option<Carried> {
     let offset = fragment % 0x2000;
     let more = fragment & 0x2000 != 0;
     let ends = (address(12), address(16));
-    transport(ends, packet[9], &packet[header..], offset, more)
+    let mut payload = &packet[header..];
+    if more {
+        // A host takes whole units of eight of it.
+        payload = &payload[..payload.len() / 8 * 8];
+    }
+    transport(ends, packet[9], payload, offset, more)
 }
 
 /// `None` is malformed.
@@ -177,6 +182,7 @@ fn transport(
                 return short;
             }
             let length = match number(payload, 4)? {
+                0 if !v4 && more => 65_535,
                 0 if !v4 => payload.len(),
                 length => length,
             };
