@@ -11,8 +11,8 @@ const EXCERPT_BYTES: usize = 2000;
 /// Findings shown of one configuration; beyond that it is another file than was meant.
 const SHOWN_FINDINGS: usize = 200;
 
-/// How grave a diagnostic is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How grave a diagnostic is; the gravest is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The configuration cannot be put in force.
     Error,
@@ -65,10 +65,10 @@ pub struct Place {
 }
 
 impl Diagnostic {
-    /// Stands for errors that are not shown.
-    pub(super) fn and_more(file: &Path, unshown: usize) -> Self {
+    /// Stands for what is not shown; as grave as the gravest of it.
+    pub(super) fn and_more(file: &Path, unshown: usize, severity: Severity) -> Self {
         Self {
-            severity: Severity::Error,
+            severity,
             message: format!("and {unshown} more in this file"),
             file: file.to_path_buf(),
             place: None,
@@ -208,16 +208,18 @@ impl Findings {
         findings.iter().any(|f| f.severity == Severity::Error)
     }
 
-    /// In the order of the text.
+    /// In the order of the text. Where that is too many, warnings give way to errors.
     pub(super) fn into_diagnostics(self, file: &Path, text: &str) -> Vec<Diagnostic> {
         let mut findings = self.0.into_inner();
-        findings.sort_by_key(|f| f.span.start);
+        findings.sort_by_key(|f| (f.severity, f.span.start));
         let unshown = findings.len().saturating_sub(SHOWN_FINDINGS);
-        let shown = findings.into_iter().take(SHOWN_FINDINGS);
+        let gravest_unshown = findings.get(SHOWN_FINDINGS).map(|f| f.severity);
+        findings.truncate(SHOWN_FINDINGS);
+        findings.sort_by_key(|f| f.span.start);
+        let shown = findings.into_iter();
         let mut diagnostics: Vec<_> = shown.map(|finding| finding.resolve(file, text)).collect();
-        if unshown > 0 {
-            diagnostics.push(Diagnostic::and_more(file, unshown));
-        }
+        let more = gravest_unshown.map(|severity| Diagnostic::and_more(file, unshown, severity));
+        diagnostics.extend(more);
         diagnostics
     }
 }
@@ -254,5 +256,42 @@ fn place(text: &str, span: Range<usize>, label: String) -> Place {
         label,
         excerpt_span: shown(start)..shown(end),
         excerpt: excerpt.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(warnings: usize, errors: usize) -> Vec<(Severity, Option<usize>)> {
+        let text = "x".repeat(warnings + errors);
+        let findings = Findings::default();
+        for at in 0..warnings {
+            findings.push(Finding::warning(at..at + 1, "odd"));
+        }
+        for at in warnings..warnings + errors {
+            findings.push(Finding::error(at..at + 1, "wrong"));
+        }
+        let diagnostics = findings.into_diagnostics(Path::new("c.toml"), &text);
+        let at = |d: Diagnostic| (d.severity, d.place.map(|place| place.span.start));
+        diagnostics.into_iter().map(at).collect()
+    }
+
+    #[test]
+    fn warnings_do_not_push_an_error_out_and_places_stay_in_order() {
+        let shown = shown(300, 2);
+        let warnings = (0..198).map(|at| (Severity::Warning, Some(at)));
+        let errors = [300, 301].map(|at| (Severity::Error, Some(at)));
+        let more = [(Severity::Warning, None)];
+        let expected: Vec<_> = warnings.chain(errors).chain(more).collect();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_is_not_shown_is_as_grave_as_its_gravest() {
+        assert_eq!(shown(201, 0).last(), Some(&(Severity::Warning, None)));
+        assert_eq!(shown(1, 201).last(), Some(&(Severity::Error, None)));
+        assert_eq!(shown(1, 200).last(), Some(&(Severity::Warning, None)));
+        assert_eq!(shown(100, 100).len(), 200);
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> ListFile {
     let mut list = ListFile::default();
     let mut offset = text.len() - text.trim_start_matches('\u{feff}').len();
     for line in text[offset..].split('\n') {
-        let entry = line.split_once('#').map_or(line, |(entry, _)| entry);
+        let (entry, comment) = line.split_once('#').unwrap_or((line, ""));
         let entry = entry.trim();
         if !entry.is_empty() {
             match parse_prefix(entry) {
@@ -31,9 +31,18 @@ pub(super) fn parse(text: &str) -> ListFile {
                 Ok(IpNet::V6(net)) => list.v6.push(net),
                 Err(error) => {
                     let start = offset + (entry.as_ptr() as usize - line.as_ptr() as usize);
-                    list.complain(start, entry, &error);
+                    list.complain(wrong_entry(start, entry, &error));
                 }
             }
+        }
+        // Where a carriage return alone was to end a line, the comment has swallowed an entry.
+        let comment = comment.trim_end_matches('\r');
+        if let Some(at) = comment.find('\r') {
+            let start = offset + (comment.as_ptr() as usize - line.as_ptr() as usize) + at;
+            let message = "a carriage return inside a comment";
+            let help = "what follows it would not be read: end each line with LF or CRLF";
+            let finding = Finding::error(start..start + 1, message);
+            list.complain(finding.help(help.to_owned()));
         }
         offset += line.len() + 1;
     }
@@ -53,24 +62,27 @@ pub(super) fn line_of_prefix(text: &str, prefix: IpNet) -> Option<u32> {
 }
 
 impl ListFile {
-    fn complain(&mut self, start: usize, entry: &str, error: &PrefixError) {
+    fn complain(&mut self, finding: Finding) {
         if self.findings.len() == SHOWN_ERRORS {
             self.unshown += 1;
             return;
         }
-        let help = match entry {
-            "any" => Some("to mean everyone, write allow = [\"any\"] in the service".to_owned()),
-            _ => error.help(),
-        };
-        let span = start..start + entry.len();
-        let finding = Finding::error(span, error.to_string()).help(help);
         self.findings.push(finding);
     }
+}
+
+fn wrong_entry(start: usize, entry: &str, error: &PrefixError) -> Finding {
+    let help = match entry {
+        "any" => Some("to mean everyone, write allow = [\"any\"] in the service".to_owned()),
+        _ => error.help(),
+    };
+    Finding::error(start..start + entry.len(), error.to_string()).help(help)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn comments_blanks_bom_and_crlf_are_tolerated() {
@@ -79,6 +91,21 @@ mod tests {
         assert!(list.findings.is_empty());
         assert_eq!(list.v4.len(), 2);
         assert_eq!(list.v6, ["2001:db8::1/128".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_carriage_return_alone_ends_no_comment_and_is_refused() {
+        let text = "10.0.0.0/8\n192.0.2.1 # é\r198.51.100.0/24\r2001:db8::/32\r\n";
+        let mut list = parse(text);
+        assert_eq!((list.v4.len(), list.findings.len()), (2, 1));
+        let said = list.findings.remove(0).resolve(Path::new("l"), text);
+        assert_eq!(said.message, "a carriage return inside a comment");
+        let place = said.place.unwrap();
+        assert_eq!((place.line, place.column), (2, 14));
+
+        // As files have it that were converted twice, and at the end of a last line.
+        let list = parse("# a\r\r\n10.0.0.0/8 # b\r\r\n192.0.2.1\r\r\n# c\r");
+        assert_eq!((list.v4.len(), list.findings.len()), (2, 0));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Prefix lists: what is written in the configuration and what their files hold.
 
-use super::diagnostic::{Diagnostic, Finding, Findings};
+use super::diagnostic::{Diagnostic, Finding, Findings, Severity};
 use super::file::List;
 use super::files::{ReadFile, SourceFile, not_utf8};
 use super::list_file;
@@ -117,7 +117,7 @@ impl Lists {
         let resolved = parsed.findings.into_iter().map(|f| f.resolve(path, &text));
         self.errors.extend(resolved);
         if parsed.unshown > 0 {
-            let more = Diagnostic::and_more(path, parsed.unshown);
+            let more = Diagnostic::and_more(path, parsed.unshown, Severity::Error);
             self.errors.push(more);
         }
         self.sources.push(SourceFile {

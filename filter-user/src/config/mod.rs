@@ -26,6 +26,7 @@ mod rates;
 mod reader;
 mod reference;
 mod render;
+mod seen;
 mod services;
 mod sources;
 mod summary;

@@ -6,6 +6,7 @@ use super::file;
 use super::names::quoted;
 use super::policy::{Override, PrefixList, RateLimit};
 use super::rates;
+use super::seen::Seen;
 use super::sources::{Names, Source};
 use super::validate::refuse_empty;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -47,7 +48,7 @@ pub(super) fn check(
         findings: &quiet,
         ..names
     };
-    let mut seen: Vec<(usize, Source, Range<usize>)> = Vec::new();
+    let mut seen = Seen::default();
     for (index, typed) in typed.overrides.iter().enumerate() {
         for text in typed.sources.iter().flat_map(|texts| texts.get_ref()) {
             let Some(source) = silent.source(text) else {
@@ -59,18 +60,14 @@ pub(super) fn check(
                     .findings
                     .push(too_narrow(text.span(), &what, narrow, limit));
             }
-            let others = seen.iter().filter(|(other, _, _)| *other != index);
-            let twice = others
-                .filter_map(|(_, other, span)| Some((lists.common(*other, source)?, span)))
-                .next();
-            if let Some((net, first)) = twice {
+            if let Some((net, first)) = seen.in_another(index, source, lists) {
                 let message = format!("{net} is in two overrides");
                 let finding = Finding::error(text.span(), message)
                     .label(what.clone())
-                    .also(first.clone(), "the first");
+                    .also(first, "the first");
                 names.findings.push(finding);
             }
-            seen.push((index, source, text.span()));
+            seen.add(index, source, text.span());
         }
     }
 }
@@ -139,7 +136,7 @@ impl<'a> Lists<'a> {
     }
 
     /// A prefix that both have.
-    fn common(&mut self, a: Source, b: Source) -> Option<IpNet> {
+    pub(super) fn common(&mut self, a: Source, b: Source) -> Option<IpNet> {
         match (a, b) {
             (Source::Any, Source::Any) => Some(IpNet::V4(Ipv4Net::default())),
             (Source::Any, other) | (other, Source::Any) => {

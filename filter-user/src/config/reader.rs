@@ -131,7 +131,7 @@ impl<'a> Table<'a> {
         Some(Self::open(section, entries, entry.span(), self.findings))
     }
 
-    /// An array of tables below this one.
+    /// An array of tables below this one; a required one has at least one.
     pub(super) fn tables(&self, name: &str, section: &'static Section) -> Vec<Table<'a>> {
         let Some(entry) = self.get(name) else {
             return Vec::new();
@@ -140,6 +140,13 @@ impl<'a> Table<'a> {
             self.wrong_type(name, entry);
             return Vec::new();
         };
+        if let Preset::Required(help) = self.key(name).preset
+            && elements.is_empty()
+        {
+            let key = name;
+            let finding = Finding::error(entry.span(), format!("`{key}` is empty"));
+            self.findings.push(finding.help(help.to_owned()));
+        }
         let mut tables = Vec::new();
         for element in elements {
             match element.get_ref() {

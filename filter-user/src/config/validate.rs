@@ -13,7 +13,7 @@ use super::policy::{
 use super::ports::parse_ports;
 use super::protocols::parse_protocol;
 use super::services;
-use super::sources::Names;
+use super::sources::{Names, Source};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -219,6 +219,9 @@ fn management(typed: &file::Policy, names: Names<'_>) -> Option<Management> {
             refuse_empty("ports", ports.as_ref(), example, names.findings);
             let example = "to decline it, write management = \"none\" under [policy]";
             refuse_empty("from", from.as_ref(), example, names.findings);
+            if given(&typed.unlisted_ports, Unlisted::Pass) == Unlisted::Drop {
+                refuse_nobody(from.as_ref(), example, names);
+            }
             Some(Management {
                 ports: host_ports("ports", ports.as_ref(), names.findings),
                 from: names.sources(from.as_ref()),
@@ -240,5 +243,29 @@ fn management(typed: &file::Policy, names: Names<'_>) -> Option<Management> {
             }
             None
         }
+    }
+}
+
+/// Refuses sources that are nothing but empty lists. With a mistake among them, it is unknown what
+/// they are.
+fn refuse_nobody(from: Option<&Texts>, help: &str, names: Names<'_>) {
+    let quiet = Findings::default();
+    let silent = Names {
+        findings: &quiet,
+        ..names
+    };
+    let is_empty_list = |text: &Text| match silent.source(text) {
+        Some(Source::List(index)) => {
+            let list = names.lists.get(index);
+            list.is_some_and(|list| list.v4.is_empty() && list.v6.is_empty())
+        }
+        Some(Source::Any | Source::Prefix(_)) | None => false,
+    };
+    let given = from.filter(|texts| !texts.get_ref().is_empty());
+    if let Some(texts) = given.filter(|texts| texts.get_ref().iter().all(is_empty_list)) {
+        let message = "`from` has no prefix: every list in it is empty";
+        let finding = Finding::error(texts.span(), message);
+        let finding = finding.label("unlisted_ports = \"drop\" would drop SSH too");
+        names.findings.push(finding.help(help.to_owned()));
     }
 }

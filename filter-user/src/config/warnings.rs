@@ -115,7 +115,7 @@ fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findin
         let reserved = |port: &u16| host.reserved_ports.iter().any(|r| r.contains(port));
         ephemeral.filter(|port| !reserved(port)).collect()
     };
-    // The setting is one line, so each warning has the line for all of them.
+    // The setting is one line for all of them, and may be a long one: said once.
     let mut all: BTreeSet<u16> = BTreeSet::new();
     for ports in policy.services.iter().flat_map(|s| &s.ports) {
         all.extend(unreserved(ports));
@@ -125,7 +125,7 @@ fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findin
     }
     all.extend(host.reserved_ports.iter().cloned().flatten());
     let none_left = host.ephemeral_ports.clone().all(|port| all.contains(&port));
-    let help = if none_left {
+    let help: String = if none_left {
         "name fewer ports: reserving all of these would leave the host none to connect from".into()
     } else {
         format!(
@@ -133,6 +133,7 @@ fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findin
             ranges(&all)
         )
     };
+    let mut help = Some(help);
     let typed = config.services.iter().filter_map(|s| s.ports.as_ref());
     for text in typed.flat_map(|texts| texts.get_ref()) {
         let Ok(ports) = parse_ports(text.get_ref()) else {
@@ -150,7 +151,7 @@ fn in_ephemeral_range(config: &Config, policy: &Policy, host: &HostFacts, findin
             .label(
                 "answers to the host's own connections would be judged as this service's packets",
             )
-            .help(help.clone());
+            .help(help.take());
         findings.push(finding);
     }
 }

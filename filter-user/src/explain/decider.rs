@@ -6,7 +6,6 @@ use crate::config::{At, Key, Mention, Places, Set};
 use filter_common::answer::Answer;
 use filter_common::verdict::Reason;
 use serde::Serialize;
-use std::net::IpAddr;
 
 /// What decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,18 +122,9 @@ impl Sets<'_> {
         };
         match self.places.and_then(|places| places.key(key)) {
             Some(at) => Decider::new(what, Some(at)),
-            None if self.is_dhcp() => Decider::new("a port of DHCP clients", None),
+            None if is_dhcp(self.question.what) => Decider::new("a port of DHCP clients", None),
             None => Decider::new("a socket of this host", None),
         }
-    }
-
-    /// Ports of DHCP clients (RFC 2131 s. 4.1, RFC 8415 s. 7.2).
-    fn is_dhcp(&self) -> bool {
-        let port = match self.question.source {
-            IpAddr::V4(_) => 68,
-            IpAddr::V6(_) => 546,
-        };
-        self.question.what == What::Udp(port)
     }
 
     fn unlisted(&self) -> Decider {
@@ -149,5 +139,25 @@ impl Sets<'_> {
         };
         let default = if at.is_none() { ", by default" } else { "" };
         Decider::new(&format!("unlisted_ports = \"{value}\"{default}"), at)
+    }
+}
+
+/// Ports of DHCP clients (RFC 2131 s. 4.1, RFC 9915 s. 7.2): the tables know no family, so both
+/// are open in both.
+const fn is_dhcp(what: What) -> bool {
+    matches!(what, What::Udp(68 | 546) | What::Quic(68 | 546))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_dhcp_clients_are_those_of_either_family() {
+        for port in [68, 546] {
+            assert!(is_dhcp(What::Udp(port)) && is_dhcp(What::Quic(port)));
+            assert!(!is_dhcp(What::Tcp(port)));
+        }
+        assert!(!is_dhcp(What::Udp(67)) && !is_dhcp(What::Udp(547)));
     }
 }
