@@ -87,24 +87,32 @@ impl Journal {
     }
 
     /// Reads it, sets aside what is damaged, loudly, and gives ends that an earlier boot set their
-    /// place on this boot's clock. The caller holds the lock.
+    /// place on this boot's clock. What it says holds also if it cannot be written anew, as on a
+    /// disk that is full. The caller holds the lock.
     ///
     /// # Errors
-    /// It cannot be read or rewritten.
+    /// It cannot be read.
     pub fn read_and_mend(&self, now: &Now) -> Result<Ledger, JournalError> {
         let Content {
             mut ledger,
             damaged,
         } = self.read()?;
-        ledger.expire(now);
+        let is_shorter = ledger.forget(now);
         let is_anchored = ledger.anchor(now);
-        if !damaged.is_empty() {
-            self.set_aside(&damaged)?;
+        if (is_shorter || is_anchored || !damaged.is_empty())
+            && let Err(error) = self.replace(&ledger, &damaged)
+        {
+            tracing::error!(%error, "bans and allows are as written down, but cannot be tidied up");
         }
-        if is_anchored || !damaged.is_empty() {
-            self.rewrite(&ledger)?;
-        }
+        ledger.expire(now);
         Ok(ledger)
+    }
+
+    fn replace(&self, ledger: &Ledger, damaged: &[(usize, Vec<u8>)]) -> Result<(), JournalError> {
+        if !damaged.is_empty() {
+            self.set_aside(damaged)?;
+        }
+        self.rewrite(ledger)
     }
 
     /// Appends lines and waits until they are on the disk. The caller holds the lock.
@@ -158,16 +166,21 @@ impl Journal {
         if metadata.len() <= 2 * self.compacted_bytes() + SLACK_BYTES {
             return Ok(false);
         }
+        self.compact(now)?;
+        Ok(true)
+    }
+
+    /// Rewrites it with what is left of it. The caller holds the lock.
+    ///
+    /// # Errors
+    /// It cannot be read or rewritten; the old one is still there.
+    pub fn compact(&self, now: &Now) -> Result<(), JournalError> {
         let Content {
             mut ledger,
             damaged,
         } = self.read()?;
-        ledger.expire(now);
-        if !damaged.is_empty() {
-            self.set_aside(&damaged)?;
-        }
-        self.rewrite(&ledger)?;
-        Ok(true)
+        ledger.forget(now);
+        self.replace(&ledger, &damaged)
     }
 
     fn compacted_bytes(&self) -> u64 {

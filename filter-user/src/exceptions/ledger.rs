@@ -113,6 +113,12 @@ impl Entry {
         u64::try_from(left.min(whole)).ok()
     }
 
+    /// Whether its end is known by the clock of a boot, which nobody sets.
+    fn is_known_in(&self, boot_id: &str) -> bool {
+        let end = self.until_boot.as_ref();
+        end.is_some_and(|end| end.boot_id == boot_id)
+    }
+
     /// Whether its end has come.
     pub fn is_over(&self, now: &Now) -> bool {
         self.left_ns(now) == Some(0)
@@ -162,18 +168,31 @@ impl Ledger {
         }
     }
 
-    /// Forgets what is over.
+    /// Forgets for good what is over beyond doubt: by this boot's clock, or by a wall clock that is
+    /// kept right. Whether there was any.
+    pub fn forget(&mut self, now: &Now) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| {
+            let is_certain = now.is_synchronised || entry.is_known_in(&now.boot_id);
+            !(is_certain && entry.is_over(now))
+        });
+        self.entries.len() < before
+    }
+
+    /// Forgets what is over, by what is known now.
     pub fn expire(&mut self, now: &Now) {
         self.entries.retain(|_, entry| !entry.is_over(now));
     }
 
     /// Writes down, for entries of earlier boots, their ends by this boot's clock, so that what the
-    /// wall clock said first is what holds. Whether there were any.
+    /// wall clock said first is what holds: first, once it is kept right. Whether there were any.
     pub fn anchor(&mut self, now: &Now) -> bool {
         let mut is_changed = false;
+        if !now.is_synchronised {
+            return false;
+        }
         for entry in self.entries.values_mut() {
-            let is_known = |end: &BootEnd| end.boot_id == now.boot_id;
-            if entry.until_boot.as_ref().is_some_and(is_known) {
+            if entry.is_known_in(&now.boot_id) {
                 continue;
             }
             if let Some(left) = entry.left_ns(now) {
@@ -279,6 +298,7 @@ mod tests {
             unix_ns: u128::from(unix) * SECOND_NS,
             monotonic_ns: seconds * 1_000_000_000,
             boot_id: boot_id.into(),
+            is_synchronised: true,
         }
     }
 
@@ -320,5 +340,30 @@ mod tests {
             seconds_left(&ledger, &now(1, "second", 17)),
             Some(HOUR - 610)
         );
+    }
+
+    #[test]
+    fn a_clock_that_nobody_keeps_right_ends_and_prolongs_nothing_for_good() {
+        let mut record = record(Op::Set, Kind::Allow, "192.0.2.1", None);
+        (record.at, record.until_unix) = (1000, Some(4600));
+        let mut ledger = Ledger::default();
+        ledger.apply(record);
+        let wrong = |unix| Now {
+            is_synchronised: false,
+            ..now(unix, "second", 7)
+        };
+        // Ahead, it looks over; behind, it would begin anew.
+        for unix in [5000, 1] {
+            assert!(!ledger.forget(&wrong(unix)) && !ledger.anchor(&wrong(unix)));
+            assert_eq!(ledger.len(), 1);
+        }
+        assert!(ledger.clone().forget(&now(5000, "second", 8)));
+        assert!(ledger.anchor(&now(4000, "second", 8)));
+        assert!(!ledger.forget(&wrong(1)));
+        let later = Now {
+            monotonic_ns: 608 * 1_000_000_000,
+            ..wrong(1)
+        };
+        assert!(ledger.forget(&later), "by a clock that nobody sets");
     }
 }

@@ -76,9 +76,10 @@ impl Lock {
             }
         }
         let pid = format!("{}\n", std::process::id());
-        file.set_len(0)
-            .and_then(|()| file.write_all(pid.as_bytes()))
-            .map_err(fail)?;
+        // On a disk that is full it is held all the same, and has no name.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.write_all(pid.as_bytes()));
         Ok(Self { _file: file })
     }
 }

@@ -20,6 +20,8 @@ pub struct Now {
     pub monotonic_ns: u64,
     /// This boot.
     pub boot_id: String,
+    /// Whether something keeps the wall clock right. At boot it may say anything, until then.
+    pub is_synchronised: bool,
 }
 
 /// An end by the monotonic clock, which is known in one boot only.
@@ -39,6 +41,7 @@ impl Now {
             unix_ns: since.map_or(0, |since| since.as_nanos()),
             monotonic_ns: clock::monotonic_ns(),
             boot_id: boot_id(),
+            is_synchronised: clock::is_synchronised(),
         }
     }
 

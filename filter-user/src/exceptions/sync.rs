@@ -67,7 +67,9 @@ pub fn sync(
     let now = Now::read();
     let ledger = Journal::new(state_directory).read_and_mend(&now)?;
     let mut flags = 0;
-    for kind in [Kind::Ban, Kind::Allow] {
+    // More bans than there is room for, of services that have returned, are no reason to let in
+    // nobody who is to be let in.
+    for kind in [Kind::Allow, Kind::Ban] {
         let map = map_of(&pins.exceptions, kind);
         let present = map.rows()?;
         let wanted = wanted(&ledger, kind, book, &now);
@@ -121,14 +123,23 @@ pub fn sweep(state_directory: &Path, pins: &Pins) -> anyhow::Result<()> {
     let Ok(_lock) = Lock::take(state_directory, Duration::ZERO) else {
         return Ok(());
     };
-    let mut flags = 0;
+    let (mut flags, mut is_allow_over) = (0, false);
     for kind in [Kind::Ban, Kind::Allow] {
         let map = map_of(&pins.exceptions, kind);
-        let left = remove_expired(map, map.rows()?)?;
+        let rows = map.rows()?;
+        let before = rows.len();
+        let left = remove_expired(map, rows)?;
         flags |= flags_of(kind, &left);
+        is_allow_over |= kind == Kind::Allow && left.len() < before;
     }
     pins.state.set_exceptions(flags);
-    Journal::new(state_directory).compact_if_due(&Now::read())?;
+    let (journal, now) = (Journal::new(state_directory), Now::read());
+    if is_allow_over {
+        // At once: a wall clock that is wrong at the next boot must let nobody in again.
+        journal.compact(&now)?;
+    } else {
+        journal.compact_if_due(&now)?;
+    }
     Ok(())
 }
 

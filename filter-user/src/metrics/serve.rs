@@ -131,10 +131,19 @@ async fn metrics(
     }
 }
 
+/// Readings that go on at once. One goes on though nobody waits for it any more, so it is not a
+/// connection's place that bounds them.
+static READINGS: Semaphore = Semaphore::const_new(2);
+
 async fn scrape(shared: Arc<Shared>, format: Format) -> anyhow::Result<String> {
+    let reading = READINGS.acquire().await?;
     let links = netlink::links().await?;
     // Millions of cells are counted: beside the loop's thread.
-    let families = tokio::task::spawn_blocking(move || collect(&shared, &links)).await??;
+    let families = tokio::task::spawn_blocking(move || {
+        let _reading = reading;
+        collect(&shared, &links)
+    })
+    .await??;
     Ok(encode(&families, format))
 }
 
