@@ -111,7 +111,7 @@ fn a_new_daemon_takes_over_what_runs_and_unload_leaves_nothing() {
         assert!(seed.words.iter().all(|word| *word != 0), "a key was drawn");
         assert_eq!(place(&mut kernel), 1);
         let attached = kernel
-            .attach(&interface("ef0"), AttachMode::Native, false)
+            .attach("ef0", &interface("ef0"), AttachMode::Native, false)
             .expect("attached");
         assert_eq!(
             attached,
@@ -137,7 +137,7 @@ fn a_new_daemon_takes_over_what_runs_and_unload_leaves_nothing() {
             assert_eq!(place(&mut kernel), number);
         }
         let attached = kernel
-            .attach(&interface("ef0"), AttachMode::Native, false)
+            .attach("ef0", &interface("ef0"), AttachMode::Native, false)
             .expect("adopted");
         assert_eq!(attached, Attached::Adopted);
         let second = kernel.program_id();
@@ -162,12 +162,12 @@ fn an_interface_that_vanished_and_returned_is_attached_again() {
         let mut kernel = open(pins);
         place(&mut kernel);
         kernel
-            .attach(&interface("ef0"), AttachMode::Auto, false)
+            .attach("ef0", &interface("ef0"), AttachMode::Auto, false)
             .expect("attached");
         ip("link del ef0");
         ip("link add ef0 type veth peer name ef1");
         let again = kernel
-            .attach(&interface("ef0"), AttachMode::Auto, false)
+            .attach("ef0", &interface("ef0"), AttachMode::Auto, false)
             .expect("attached");
         assert_eq!(
             again,
@@ -193,11 +193,11 @@ fn another_program_is_refused_by_name() {
         )
         .expect("loads");
         other
-            .attach(&interface("ef0"), AttachMode::Generic, false)
+            .attach("ef0", &interface("ef0"), AttachMode::Generic, false)
             .expect("attached");
         let mut kernel = open(pins);
         let refusal = kernel
-            .attach(&interface("ef0"), AttachMode::Auto, false)
+            .attach("ef0", &interface("ef0"), AttachMode::Auto, false)
             .expect_err("taken");
         let refusal = refusal.to_string();
         assert!(

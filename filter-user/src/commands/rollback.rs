@@ -100,20 +100,25 @@ fn by_pins(locations: &Locations) -> anyhow::Result<Done> {
         return Ok((generation, None));
     };
     let was_confirmed = matches!(record.stage, Stage::Confirmed { .. });
+    // The file first: with the candidate in its place, the next start would put that in force again.
+    let restored = was_confirmed.then(|| configured::restore(&record.config));
     record.stage = Stage::RolledBack { at: unix_now() };
-    record.save(folder)?;
-    let mut previous = record.previous;
+    let mut previous = record.previous.clone();
     previous.generation = generation;
     previous.applied_at = unix_now();
-    previous.save(folder)?;
-    if !was_confirmed {
-        return Ok((generation, None));
+    let mut written = vec![record.save(folder), previous.save(folder)];
+    if was_confirmed {
+        written.push(last_good::rename(Kept::Previous, Kept::LastGood, folder));
     }
-    last_good::rename(Kept::Previous, Kept::LastGood, folder)?;
-    let config = record.config;
-    let restored = configured::restore(&config).with_context(|| {
-        let config = config.display();
+    for error in written.into_iter().filter_map(Result::err) {
+        let error = anyhow::Error::from(error);
+        eprintln!(
+            "edge-filter: the policy before is in force, but that is not written down: {error:#}"
+        );
+    }
+    let restored = restored.transpose().with_context(|| {
+        let config = record.config.display();
         format!("the policy before is in force, but {config} cannot be put back")
     })?;
-    Ok((generation, Some(restored)))
+    Ok((generation, restored))
 }

@@ -240,6 +240,9 @@ impl Daemon {
             let at = applied.deadline().map_or_else(String::new, time);
             nothing(format!("reverted at {at}: the confirmation came too late"))
         };
+        if !applied.is_pending(active) {
+            return Err(nothing("another policy is in force".into()));
+        }
         if active.is_reverted(clock::boot_seconds())
             || !self.kernel.state.swap_active(active, active.confirmed())
         {

@@ -36,6 +36,17 @@ impl Interfaces {
         }
     }
 
+    /// Which interfaces an earlier daemon had attached, by configured name: one may go by another
+    /// name since.
+    pub fn learn(&mut self, pinned: Vec<(String, u32)>) {
+        for (name, index) in pinned {
+            let attached = self.attached.entry(name).or_insert_with(|| (0, unix_now()));
+            if attached.0 == 0 {
+                attached.0 = index;
+            }
+        }
+    }
+
     /// Why interfaces are not attached, by name.
     pub const fn problems(&self) -> &BTreeMap<String, String> {
         &self.problems
@@ -150,7 +161,7 @@ impl Interfaces {
 
     fn attach(&mut self, kernel: &mut Kernel, interface: &Interface, link: &Link) {
         let device = &interface.name;
-        match kernel.attach(link, interface.attach_mode, self.force) {
+        match kernel.attach(device, link, interface.attach_mode, self.force) {
             Ok(Attached::Adopted) => {
                 tracing::info!(device, "taken over from an earlier daemon, without a gap");
                 let at = self

@@ -9,6 +9,7 @@ use crate::config::{self, Loaded, SourceFile};
 use crate::control::Answer;
 use crate::ids::Book;
 use crate::in_force::InForce;
+use crate::kernel::KernelError;
 use crate::kernel::generations::Placement;
 use crate::kernel::memory;
 use crate::kernel::netlink::{self, Link};
@@ -137,6 +138,10 @@ impl Daemon {
             book,
             ids,
         } = prepared;
+        let has_placed = self.shared.view().in_force.generation != 0;
+        if has_placed && self.kernel.is_unloaded() {
+            return Err(KernelError::Overtaken.into());
+        }
         self.clear_reused_numbers(&book)?;
         // Before the numbers are used: a daemon that dies here must not give them out otherwise.
         // With no new ones a disk that is full stands in nobody's way.
@@ -147,8 +152,14 @@ impl Daemon {
         }
         let placed = self
             .kernel
-            .place(&generation.fixed, &generation.pages, placement)
-            .context("the policy cannot be put in force")?;
+            .place(&generation.fixed, &generation.pages, placement);
+        if let (Err(_), Some(before)) = (&placed, &written)
+            && let Err(error) = before.save(folder)
+        {
+            // Commands go by it: it has to name the numbers that are in force.
+            tracing::error!(%error, "the state directory cannot be written to");
+        }
+        let placed = placed.context("the policy cannot be put in force")?;
         if let Some(error) = placed.leftover {
             let error = anyhow::Error::from(error);
             tracing::warn!(
@@ -177,6 +188,7 @@ impl Daemon {
         } = loaded;
         self.policy = Arc::new(policy);
         self.take_links()?;
+        self.interfaces.learn(self.kernel.folder.pinned_devices());
         self.sync(links);
         self.write_down();
         Ok(sources)

@@ -2,6 +2,7 @@
 //! an end that nobody wrote down.
 
 use super::Daemon;
+use super::prepare::text_hash;
 use super::shared::unix_now;
 use crate::applied::{Applied, Stage};
 use crate::config::{HostFacts, Loaded};
@@ -15,6 +16,7 @@ use crate::report::time;
 use crate::watch::Fingerprint;
 use anyhow::Context as _;
 use filter_common::state::Active;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,7 +55,11 @@ pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> R
     let is_confirmed = applied.is_of_this_boot()
         && active.generation() == applied.generation
         && !active.is_pending();
-    applied.stage = if is_confirmed && finish(folder, config).is_ok() {
+    let finished = is_confirmed.then(|| finish(folder, config, &applied.sha256));
+    if let Some(Err(error)) = &finished {
+        tracing::error!("the confirmed candidate is not the configured file: {error:#}");
+    }
+    applied.stage = if is_confirmed {
         // The daemon ended between the kernel's word and the files.
         Stage::Confirmed { at: unix_now() }
     } else if applied.is_pending(active) || !applied.is_of_this_boot() {
@@ -69,13 +75,22 @@ pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> R
     Resumed::Settled(Some(applied))
 }
 
-/// The confirmed candidate becomes the configured file.
-fn finish(folder: &Path, config: &Path) -> anyhow::Result<()> {
-    let candidate = last_good::load(Kept::Candidate, folder, &HostFacts::read())?;
-    let candidate = candidate.context("it is gone")?;
-    let text = candidate.sources.first().context("it is empty")?;
-    Beside::write(config, &text.text)?.replace()?;
-    last_good::rename(Kept::LastGood, Kept::Previous, folder)?;
+/// The confirmed candidate becomes the configured file, as far as it is not: the daemon may have
+/// ended behind any step of this.
+fn finish(folder: &Path, config: &Path, sha256: &str) -> anyhow::Result<()> {
+    let host = HostFacts::read();
+    let Some(candidate) = last_good::load(Kept::Candidate, folder, &host)? else {
+        let kept = last_good::load(Kept::LastGood, folder, &host)?;
+        let is_done = kept.is_some_and(|kept| text_hash(&kept) == sha256);
+        return is_done.then_some(()).context("it is gone");
+    };
+    let text = &candidate.sources.first().context("it is empty")?.text;
+    if fs::read_to_string(config).ok().as_ref() != Some(text) {
+        Beside::write(config, text)?.replace()?;
+    }
+    if Kept::LastGood.path(folder).exists() {
+        last_good::rename(Kept::LastGood, Kept::Previous, folder)?;
+    }
     last_good::rename(Kept::Candidate, Kept::LastGood, folder)?;
     Ok(())
 }
@@ -138,6 +153,9 @@ impl Daemon {
         }
         self.policy = Arc::new(candidate.policy.clone());
         self.applied = Some(applied);
+        self.interfaces.learn(self.kernel.folder.pinned_devices());
+        // Files may have changed while nobody looked, or a reload been put off.
+        self.is_deferred = true;
         self.sync(links);
         self.write_down();
     }

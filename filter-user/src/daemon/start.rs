@@ -18,6 +18,7 @@ use crate::in_force::InForce;
 use crate::kernel::counters::Counted;
 use crate::kernel::events::{Budgets, Ring, set_limits};
 use crate::kernel::generations::Placement;
+use crate::kernel::pins::Seen;
 use crate::kernel::{Kernel, Options, Pins, attach, capabilities, environment, netlink};
 use crate::locations::Locations;
 use crate::page::{self, Gate, Watch};
@@ -54,21 +55,19 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         .with_context(|| format!("{}: no such path", paths.config.display()))?;
 
     let host = HostFacts::read();
-    let existing = Pins::open(&locations.pin_path).map_err(anyhow::Error::from)?;
-    let counted = match &existing {
-        Some(pins) => pins.counters.read().map_err(anyhow::Error::from)?,
-        None => Vec::new(),
-    };
+    let existing = Seen::look(&locations.pin_path).map_err(anyhow::Error::from)?;
     let is_adopted = existing.is_some();
     let other = upgrade::look(&locations.pin_path, is_adopted)?;
-    let active = existing.as_ref().map(|pins| pins.state.active());
-    drop(existing);
     let is_counting = is_adopted || other.is_some();
-    let counted = match &other {
-        Some(other) if !is_adopted => other.counted().map_err(anyhow::Error::from)?,
-        _ => counted,
+    let active = existing.as_ref().map(|seen| seen.active);
+    let counted = match (existing, &other) {
+        (Some(seen), _) => seen.counted,
+        (None, Some(other)) => Some(other.counted().map_err(anyhow::Error::from)?),
+        (None, None) => None,
     };
-    let book = book(&locations, is_counting, &counted);
+    let has_counted = counted.is_some();
+    let counted = counted.unwrap_or_default();
+    let book = book(&locations, has_counted, &counted);
     let resumed = resume::applied(&locations, active.unwrap_or(Active::from_word(0)), &config);
     let first = match &resumed {
         Resumed::Pending { candidate, .. } => First::Pending(candidate.policy.clone()),
@@ -86,6 +85,14 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     settings
         .control_socket
         .clone_from(&locations.control_socket);
+    if matches!(first, First::Pending(_)) {
+        // What waits is judged where it was applied; other places are for who restarts once it is
+        // confirmed.
+        settings.pin_path.clone_from(&locations.pin_path);
+        settings
+            .state_directory
+            .clone_from(&locations.state_directory);
+    }
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -27,12 +27,14 @@ pub enum Attached {
 }
 
 impl Kernel {
-    /// Attaches to an interface, or takes over the link that is pinned for it.
+    /// Attaches to an interface, or takes over the link that is pinned for it by its configured
+    /// name, whatever its name is now.
     ///
     /// # Errors
     /// Another program is there, the device is not Ethernet, or the kernel refuses.
     pub fn attach(
         &mut self,
+        device: &str,
         link: &Link,
         mode: AttachMode,
         force: bool,
@@ -46,29 +48,31 @@ impl Kernel {
             };
             return Err(refused(&link.name, what.into(), None));
         }
-        if self.adopt(link)? {
+        if self.adopt(device, link)? {
             return Ok(Attached::Adopted);
         }
         if let Some((mode, id)) = link.xdp {
             return Err(another_program(&link.name, mode, id));
         }
         match mode {
-            AttachMode::Native => self.attach_fresh(link, programs::XdpMode::Driver, None),
-            AttachMode::Generic => self.attach_fresh(link, programs::XdpMode::Skb, None),
-            AttachMode::Auto => match self.attach_fresh(link, programs::XdpMode::Driver, None) {
-                Err(error) if is_driver_limit(&error) => {
-                    let why = why(&error);
-                    self.attach_fresh(link, programs::XdpMode::Skb, Some(why))
+            AttachMode::Native => self.attach_fresh(device, link, programs::XdpMode::Driver, None),
+            AttachMode::Generic => self.attach_fresh(device, link, programs::XdpMode::Skb, None),
+            AttachMode::Auto => {
+                match self.attach_fresh(device, link, programs::XdpMode::Driver, None) {
+                    Err(error) if is_driver_limit(&error) => {
+                        let why = why(&error);
+                        self.attach_fresh(device, link, programs::XdpMode::Skb, Some(why))
+                    }
+                    result => result,
                 }
-                result => result,
-            },
+            }
         }
     }
 
     /// Replaces the program behind a pinned link, in one step. `false` if there is none that
     /// lives on this interface.
-    fn adopt(&mut self, link: &Link) -> Result<bool, KernelError> {
-        let path = self.folder.link(&link.name);
+    fn adopt(&mut self, device: &str, link: &Link) -> Result<bool, KernelError> {
+        let path = self.folder.link(device);
         if !path.exists() {
             return Ok(false);
         }
@@ -87,7 +91,7 @@ impl Kernel {
         let is_here = link.xdp.is_some_and(|(_, id)| id == info.program_id());
         if !is_here {
             drop(pinned);
-            self.detach(&link.name)?;
+            self.detach(device)?;
             return Ok(false);
         }
         let pinned = XdpLink::try_from(pinned).map_err(|error| fail(error.into()))?;
@@ -96,17 +100,18 @@ impl Kernel {
             .attach_to_link(pinned)
             .map_err(|error| fail(error.into()))?;
         drop(program.take_link(id));
-        self.hold(&link.name);
+        self.hold(device);
         Ok(true)
     }
 
     fn attach_fresh(
         &mut self,
+        device: &str,
         link: &Link,
         mode: programs::XdpMode,
         fallback: Option<String>,
     ) -> Result<Attached, KernelError> {
-        let path = self.folder.link(&link.name);
+        let path = self.folder.link(device);
         let fail = |source: Box<dyn std::error::Error + Send + Sync>| {
             let what = explain(&*source);
             refused(&link.name, what, Some(source))
@@ -118,7 +123,7 @@ impl Kernel {
         let attached = program.take_link(id).map_err(|error| fail(error.into()))?;
         let attached = FdLink::try_from(attached).map_err(|error| fail(error.into()))?;
         attached.pin(&path).map_err(|error| fail(error.into()))?;
-        self.hold(&link.name);
+        self.hold(device);
         let mode = match mode {
             programs::XdpMode::Driver => XdpMode::Native,
             _ => XdpMode::Generic,

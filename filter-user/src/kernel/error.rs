@@ -25,6 +25,11 @@ pub enum KernelError {
         #[source]
         source: io::Error,
     },
+    /// `unload` or `rollback` was at work at the same moment.
+    #[error(
+        "the policy was changed or taken away by another command at this moment; nothing was put in force"
+    )]
+    Overtaken,
     /// The object, or one of its programs, was refused.
     #[error("the packet program does not load")]
     Load(#[source] Box<dyn std::error::Error + Send + Sync>),

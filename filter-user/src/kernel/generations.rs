@@ -121,7 +121,9 @@ impl Generations {
         self.set(slot, &fixed_map, pages_map.as_ref())?;
         self.filled[slot as usize] = true;
         let after = placement.active(before, slot);
-        state.set_active(after);
+        if !state.swap_active(before, after) {
+            return Err(KernelError::Overtaken);
+        }
         // From here on the new policy judges.
         self.left = before.is_set().then_some(before);
         // This waits for the packets that still read the old slot...

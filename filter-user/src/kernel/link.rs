@@ -23,6 +23,31 @@ struct Object {
     file_flags: u32,
 }
 
+/// Of the same.
+const OBJ_GET_INFO_BY_FD: libc::c_int = 15;
+
+/// The part of `union bpf_attr` that `BPF_OBJ_GET_INFO_BY_FD` reads.
+#[repr(C)]
+struct ObjectInfo {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+/// The front of `struct bpf_link_info`, as it is for XDP.
+#[derive(Default)]
+#[repr(C)]
+struct XdpLinkInfo {
+    kind: u32,
+    id: u32,
+    program_id: u32,
+    /// What follows is aligned to eight bytes.
+    gap: u32,
+    /// 0 once the device is gone.
+    ifindex: u32,
+    rest: u32,
+}
+
 /// The part of `union bpf_attr` that `BPF_LINK_DETACH` reads.
 #[repr(C)]
 struct LinkDetach {
@@ -61,6 +86,29 @@ pub(super) fn detach(pin: &Path) -> io::Result<()> {
     // SAFETY: the kernel reads `size` bytes of `detach`.
     match unsafe { libc::syscall(libc::SYS_bpf, LINK_DETACH, &raw mut detach, size) } {
         0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Index of the device that the pinned XDP link is attached to; 0 once that is gone.
+///
+/// # Errors
+/// There is no such pin, or the kernel's refusal.
+pub(super) fn device(pin: &Path) -> io::Result<u32> {
+    let link = open(pin)?;
+    let mut info = XdpLinkInfo::default();
+    let mut question = ObjectInfo {
+        bpf_fd: link.as_raw_fd() as u32,
+        info_len: size_of::<XdpLinkInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    let size = size_of::<ObjectInfo>();
+    // SAFETY: the kernel reads `size` bytes of `question`, and writes at most `info_len` bytes into
+    // `info`, which outlives the call and may hold any bytes.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, OBJ_GET_INFO_BY_FD, &raw mut question, size) };
+    match result {
+        0 => Ok(info.ifindex),
         _ => Err(io::Error::last_os_error()),
     }
 }

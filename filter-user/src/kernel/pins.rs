@@ -2,7 +2,7 @@
 //! without a daemon; this is all that a command needs when the daemon is dead.
 
 use super::KernelError;
-use super::counters::Counters;
+use super::counters::{Counted, Counters};
 use super::events::Budgets;
 use super::exceptions::{ExceptionMap, Exceptions};
 use super::link;
@@ -95,6 +95,17 @@ impl Folder {
         names
     }
 
+    /// Interfaces that have a pinned link, by the name that they were configured under, and the
+    /// index of each.
+    pub fn pinned_devices(&self) -> Vec<(String, u32)> {
+        let names = self.pinned_interfaces().into_iter();
+        let device = |name: String| {
+            let index = link::device(&self.link(&name)).ok()?;
+            (index != 0).then_some((name, index))
+        };
+        names.filter_map(device).collect()
+    }
+
     /// The program behind an interface's pinned link, if there is one.
     pub fn linked_program(&self, interface: &str) -> Option<u32> {
         let link = PinnedLink::from_pin(self.link(interface)).ok()?;
@@ -130,13 +141,12 @@ impl Folder {
     /// # Errors
     /// The pin that cannot be removed.
     pub fn unload(&self) -> Result<Vec<String>, KernelError> {
-        let mut interfaces = Vec::new();
+        let mut interfaces = self.unload_this()?;
         if let Some(pin_path) = self.root.parent() {
             for other in Other::find(pin_path) {
                 interfaces.extend(other.unload()?);
             }
         }
-        interfaces.extend(self.unload_this()?);
         interfaces.sort();
         interfaces.dedup();
         Ok(interfaces)
@@ -148,10 +158,11 @@ impl Folder {
     /// The pin that cannot be removed.
     pub fn unload_this(&self) -> Result<Vec<String>, KernelError> {
         let interfaces = self.pinned_interfaces();
+        // First: a daemon that looks meanwhile must not attach and pin again.
+        self.mark_unloaded();
         for interface in &interfaces {
             self.detach(interface)?;
         }
-        self.mark_unloaded();
         for folder in [self.maps(), self.programs()] {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 remove(&entry.path())?;
@@ -223,6 +234,40 @@ pub struct Pins {
     pub exceptions: Exceptions,
     /// What became of events.
     pub budgets: Budgets,
+}
+
+/// What a start needs to know of what an earlier daemon has pinned; the rest is made anew where it
+/// is missing.
+pub struct Seen {
+    /// The generation in force.
+    pub active: Active,
+    /// What was counted; none if the counters are gone.
+    pub counted: Option<Vec<Counted>>,
+}
+
+impl Seen {
+    /// Looks; `None` if nothing is pinned.
+    ///
+    /// # Errors
+    /// A pin that cannot be opened.
+    pub fn look(pin_path: &Path) -> Result<Option<Self>, KernelError> {
+        let folder = Folder::new(pin_path);
+        let exists = |name: &str| folder.map(name).exists();
+        if !exists("STATE") {
+            return Ok(None);
+        }
+        let state = StateMap::new(&pinned(&folder, "STATE")?)?;
+        let counted = if exists("COUNTS") && exists("NOTES") {
+            let counters = Counters::new(pinned(&folder, "COUNTS")?, pinned(&folder, "NOTES")?)?;
+            Some(counters.read()?)
+        } else {
+            None
+        };
+        Ok(Some(Self {
+            active: state.active(),
+            counted,
+        }))
+    }
 }
 
 impl Pins {

@@ -55,9 +55,9 @@ impl Kernel {
         self.folder.detach(interface)
     }
 
-    /// Whether the policy was taken away too: then the pins were removed by `unload`.
+    /// Whether the policy was taken away: `unload` does that before it removes anything.
     pub fn is_unloaded(&self) -> bool {
-        !self.state.active().is_set() && !self.folder.map("STATE").exists()
+        !self.state.active().is_set()
     }
 
     /// Pins what is not pinned any more. Whether something was missing.

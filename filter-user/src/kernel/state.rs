@@ -114,12 +114,7 @@ impl StateMap {
         Active::from_word(self.load(offset_of!(State, active)))
     }
 
-    /// Puts another generation in force, in one store.
-    pub fn set_active(&self, active: Active) {
-        self.store(offset_of!(State, active), active.to_word());
-    }
-
-    /// Puts `new` in force if `old` still is.
+    /// Puts `new` in force if `old` still is, in one store.
     pub fn swap_active(&self, old: Active, new: Active) -> bool {
         self.word(offset_of!(State, active))
             .compare_exchange(

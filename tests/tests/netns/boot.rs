@@ -1,6 +1,6 @@
 //! How the daemon starts, and what it knows of its interfaces.
 
-use edge_filter_tests::daemon::Host;
+use edge_filter_tests::daemon::{Host, binary, next_binary};
 use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::sockets::{Answer, Echo, ask_tcp};
 use edge_filter_tests::netns::wait::{self, SILENCE};
@@ -63,13 +63,28 @@ fn a_renamed_interface_stays_filtered() {
     let status = host.json(&["status"]);
     assert_eq!(status["interfaces"][0]["renamed_to"], "wan0");
     assert_ne!(status["interfaces"][0]["mode"], "none");
-    // A restart finds it by its link, under its old name again.
+    // A restart finds it by its link, and so does another build.
+    for program in [binary(), next_binary()] {
+        host.kill();
+        host.try_start_as(&program).expect("it starts");
+        assert_eq!(answer(&net, 11), Answer::Silence);
+        assert_eq!(answer(&net, 10), Answer::Served);
+        let status = host.json(&["status"]);
+        assert_eq!(status["interfaces"][0]["renamed_to"], "wan0");
+        assert_ne!(status["interfaces"][0]["mode"], "none");
+    }
+    // Under its old name again too.
     ip(&net, &["link", "set", "wan0", "down"]);
     ip(&net, &["link", "set", "wan0", "name", "s0"]);
     ip(&net, &["link", "set", "s0", "up"]);
     host.kill();
     host.start();
     assert_eq!(answer(&net, 11), Answer::Silence);
+    let status = host.json(&["status"]);
+    assert_eq!(
+        status["interfaces"][0]["renamed_to"],
+        serde_json::Value::Null
+    );
 }
 
 #[test]

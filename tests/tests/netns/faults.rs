@@ -8,6 +8,8 @@ use edge_filter_tests::netns::Net;
 use edge_filter_tests::netns::barrage::Barrage;
 use edge_filter_tests::netns::wait;
 
+use std::fs;
+
 use crate::{FAMILIES, WIRE, traffic};
 
 /// More calls of one kind than a reload makes.
@@ -246,6 +248,47 @@ fn killed_at_any(kinds: &[&str]) {
     }
     let rounds = barrage.finish();
     traffic::assert_counted(&host, rounds);
+}
+
+#[test]
+fn killed_at_any_renaming_of_a_confirmation_the_next_start_brings_it_to_its_end() {
+    let net = Net::with(2, 1500);
+    let mut host = Host::start_with(&net.server, &policy(false));
+    let config = |host: &Host| fs::read_to_string(host.path("config.toml")).expect("it is there");
+    let first = config(&host);
+    let second = host.config(&policy(true));
+    host.write("candidate.toml", &second);
+    let candidate = host.path("candidate.toml");
+    let candidate = candidate.to_str().expect("it is text");
+    for call in 1.. {
+        assert!(call < MANY, "a confirmation makes no end of calls");
+        host.ask(&["apply", candidate, "--confirm", "1h", "--force"]);
+        let inject = format!("rename:signal=KILL:when={call}");
+        let log = host.path("strace.log");
+        let strace = Strace::attach(host.daemon(), &inject, &log);
+        if !host.command(&["confirm"]).status.success() {
+            wait::until("the end of the daemon", || host.daemon().ended());
+        }
+        drop(strace);
+        assert!(in_force(&host), "killed at {call}");
+        let has_survived = lives_on(host.daemon());
+        if !has_survived {
+            host.start();
+        }
+        assert!(in_force(&host), "started after {call}");
+        if host.json(&["status"])["apply"]["stage"] == "pending" {
+            host.ask(&["confirm"]);
+        }
+        assert_eq!(config(&host), second, "after {call}");
+        // However it came about, it can be undone, for good.
+        host.ask(&["rollback"]);
+        assert!(!in_force(&host), "rolled back after {call}");
+        assert_eq!(config(&host), first, "rolled back after {call}");
+        if has_survived {
+            assert!(call > 1, "a confirmation renames nothing");
+            return;
+        }
+    }
 }
 
 /// Whether it was not killed. A thread that sleeps has seen every signal that was sent to it before.

@@ -219,6 +219,29 @@ fn unload_leaves_nothing() {
 }
 
 #[test]
+fn pins_that_are_missing_are_made_at_the_next_start() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, LISTED);
+    host.kill();
+    // As a start leaves them that had no memory for larger tables.
+    let maps = host.pins().into_iter();
+    let missing = |pin: &std::path::PathBuf| {
+        let name = pin.file_name().and_then(|name| name.to_str());
+        ["CONNECTIONS", "PACKETS", "BANS", "EVENT_BUDGETS"]
+            .map(Some)
+            .contains(&name)
+    };
+    let missing: Vec<_> = maps.filter(missing).collect();
+    assert_eq!(missing.len(), 4, "{:?}", host.pins());
+    let remove = || missing.iter().try_for_each(std::fs::remove_file);
+    host.inside(remove).expect("they are pinned");
+    host.start();
+    assert!(missing.iter().all(|pin| host.pins().contains(pin)));
+    host.ask(&["ban", "10.77.0.99", "--for", "1h"]);
+    assert!(attached_program(&net).is_some());
+}
+
+#[test]
 fn a_second_daemon_is_refused() {
     let net = Net::new();
     let host = Host::start_with(&net.server, LISTED);

@@ -184,6 +184,36 @@ fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
 }
 
 #[test]
+fn a_full_disk_keeps_no_rollback_from_lasting() {
+    let net = Net::new();
+    let mut host = Host::new(&net.server);
+    let state = host.path("state");
+    fs::create_dir(&state).expect("the folder is ours");
+    net.server
+        .run(|| mount("tmpfs", &state, "tmpfs", MountFlags::empty(), c"size=128k"))
+        .expect("root may");
+    host.write_config(ONE);
+    host.start();
+    let candidate = host.config(&ONE.replace("10.77.0.10", "10.77.0.11"));
+    host.write("candidate.toml", &candidate);
+    let candidate = host.path("candidate.toml");
+    host.ask(&["apply", candidate.to_str().expect("it is text"), "--force"]);
+    host.kill();
+    let fill = || fs::write(state.join("ballast"), vec![1; 1 << 20]);
+    net.server.run(fill).expect_err("it is full");
+    let output = host.command(&["rollback"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("is not written down"), "{said}");
+    filters(&net);
+    net.server
+        .run(|| fs::remove_file(state.join("ballast")))
+        .expect("it is ours");
+    host.start();
+    filters(&net);
+}
+
+#[test]
 fn a_read_only_state_directory_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
     let net = Net::new();
     let mut host = Host::new(&net.server);
