@@ -270,7 +270,8 @@ impl Tested {
         let links = netlink::links_now()?;
         let link = links.iter().find(|link| link.name == device);
         let link = link.with_context(|| format!("no {device}"))?;
-        self.kernel.attach(device, link, AttachMode::Native, false)?;
+        self.kernel
+            .attach(device, link, AttachMode::Native, false)?;
         self.index = link.index;
         self.counted = self.kernel.counters.read()?;
         Ok(())

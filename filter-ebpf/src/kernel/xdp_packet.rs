@@ -8,7 +8,8 @@ use core::ptr;
 use filter_ebpf::Packet;
 
 /// A frame. Headers are read from the first buffer only: one that reaches beyond it is cut
-/// short. (No stack sends 128 bytes of headers, and drivers put more than that there.)
+/// short. (No stack sends 128 bytes of headers, and drivers put more than that there; but for
+/// mlx5 with striding queues and large frames, which may leave it empty: docs/guide.md.)
 pub struct Frame {
     start: usize,
     end: usize,

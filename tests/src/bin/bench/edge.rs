@@ -82,7 +82,8 @@ impl Edge {
         let links = netlink::links_now()?;
         let link = links.iter().find(|link| link.name == device);
         let link = link.with_context(|| format!("no device {device}"))?;
-        self.kernel.attach(device, link, AttachMode::Native, false)?;
+        self.kernel
+            .attach(device, link, AttachMode::Native, false)?;
         self.kernel.state.set_interfaces(&[(link.index, 0)]);
         Ok(())
     }
