@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use edge_filter_tests::daemon::Host;
 use edge_filter_tests::netns::Net;
@@ -145,9 +146,8 @@ fn an_interface_that_goes_down_and_up_or_away_and_back_is_filtered() {
     filters(&net);
 }
 
-#[test]
-fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
-    let net = Net::new();
+/// A running host whose state directory has room for little, and where to put what fills it.
+fn on_a_small_disk(net: &Net) -> (Host, PathBuf) {
     let mut host = Host::new(&net.server);
     let state = host.path("state");
     fs::create_dir(&state).expect("the folder is ours");
@@ -156,7 +156,14 @@ fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
         .expect("root may");
     host.write_config(ONE);
     host.start();
-    let fill = || fs::write(state.join("ballast"), vec![1; 1 << 20]);
+    (host, state.join("ballast"))
+}
+
+#[test]
+fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
+    let net = Net::new();
+    let (mut host, ballast) = on_a_small_disk(&net);
+    let fill = || fs::write(&ballast, vec![1; 1 << 20]);
     let error = net.server.run(fill).expect_err("it is full");
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
 
@@ -174,7 +181,7 @@ fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
     assert!(host.log().contains("not kept for the next start"));
 
     net.server
-        .run(|| fs::remove_file(state.join("ballast")))
+        .run(|| fs::remove_file(&ballast))
         .expect("it is ours");
     host.reload_with(&ONE.replace("\"api\"", "\"www\""));
     filters(&net);
@@ -186,20 +193,13 @@ fn a_full_disk_keeps_no_policy_from_taking_force_that_needs_nothing_written() {
 #[test]
 fn a_full_disk_keeps_no_rollback_from_lasting() {
     let net = Net::new();
-    let mut host = Host::new(&net.server);
-    let state = host.path("state");
-    fs::create_dir(&state).expect("the folder is ours");
-    net.server
-        .run(|| mount("tmpfs", &state, "tmpfs", MountFlags::empty(), c"size=128k"))
-        .expect("root may");
-    host.write_config(ONE);
-    host.start();
+    let (mut host, ballast) = on_a_small_disk(&net);
     let candidate = host.config(&ONE.replace("10.77.0.10", "10.77.0.11"));
     host.write("candidate.toml", &candidate);
     let candidate = host.path("candidate.toml");
     host.ask(&["apply", candidate.to_str().expect("it is text"), "--force"]);
     host.kill();
-    let fill = || fs::write(state.join("ballast"), vec![1; 1 << 20]);
+    let fill = || fs::write(&ballast, vec![1; 1 << 20]);
     net.server.run(fill).expect_err("it is full");
     let output = host.command(&["rollback"]);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -207,7 +207,7 @@ fn a_full_disk_keeps_no_rollback_from_lasting() {
     assert!(said.contains("is not written down"), "{said}");
     filters(&net);
     net.server
-        .run(|| fs::remove_file(state.join("ballast")))
+        .run(|| fs::remove_file(&ballast))
         .expect("it is ours");
     host.start();
     filters(&net);
