@@ -17,7 +17,11 @@ pub(super) fn datagram<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Data
     let fragment = Fragment(header.u16_at::<6>());
     // Linux cuts off what a fragment with more to come has beyond a multiple of 8 (`ip_frag_queue`):
     // what stands there is not what is judged, the next fragment has it.
-    let ragged = (total - length) & 7 & fragment.all_if_first();
+    let ragged = if fragment.is_first() {
+        (total - length) & 7
+    } else {
+        0
+    };
     Ok(Datagram {
         source: Address::V4(header.u32_at::<12>()),
         destination: [0, header.wire32_at::<16>().into()],

@@ -123,12 +123,6 @@ impl Fragment {
         self.0 & Self::MORE != 0
     }
 
-    /// All bits where more follows.
-    #[inline(always)]
-    fn all_if_first(self) -> usize {
-        usize::from(self.0 >> 13 & 1).wrapping_neg()
-    }
-
     /// TCP at offset 8 or 16 could rewrite the flags of the first fragment (RFC 3128, RFC 1858).
     #[inline(always)]
     fn overlaps_tcp_header(self) -> bool {
