@@ -18,10 +18,9 @@ use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_PASS};
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use filter_common::answer::{Words, word};
-use filter_common::verdict::{Decision, Outcome};
+use filter_common::verdict::Outcome;
 use filter_ebpf::ask::answer;
-use filter_ebpf::decide;
-use kernel::{Frame, KernelTables, Shared, clock, ending, question, record};
+use kernel::{Frame, KernelTables, Shared, buffers, clock, finish, judge, question};
 
 /// For kernels from 5.18 on: also frames in several buffers, as jumbo MTUs need.
 #[xdp(frags)]
@@ -51,35 +50,15 @@ pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
 
 #[inline(always)]
 fn run(ctx: &XdpContext, frame: Frame) -> u32 {
-    let (decision, interface) = judge(ctx, &frame);
-    let length = if decision.may_precede_length() {
-        frame.whole_length()
-    } else {
-        frame.length()
-    };
-    record::count(decision, interface, length);
-    if decision.is_reported() {
-        ending::end(ctx, decision, interface, length)
-    } else {
-        XDP_PASS
+    let (mut decision, interface) = judge(ctx, &frame, false);
+    let mut length = frame.length();
+    if decision.may_be_cut_short() {
+        length = frame.whole_length();
+        if decision.is_reported() && frame.is_longer_than_its_first_buffer() {
+            decision = buffers::judge_again(ctx);
+        }
     }
-}
-
-/// The decision, and the slot of the interface it is counted under.
-#[inline(always)]
-fn judge(ctx: &XdpContext, frame: &Frame) -> (Decision, u32) {
-    let Some(shared) = Shared::open() else {
-        return (Decision::general(Outcome::FAULT), 0);
-    };
-    let interface = shared.interface(ctx);
-    if !shared.active().is_set() {
-        return (Decision::general(Outcome::NO_POLICY), interface);
-    }
-    let decision = match KernelTables::open(ctx, &shared, interface) {
-        Some(tables) => decide(frame, &tables, clock::coarse_ns),
-        None => Decision::general(Outcome::FAULT),
-    };
-    (decision, interface)
+    finish(ctx, decision, interface, length)
 }
 
 /// As [`judge`].
@@ -99,7 +78,7 @@ fn explain(ctx: &XdpContext, frame: &Frame, words: &Words) {
     let Some(tables) = KernelTables::open(ctx, &shared, interface) else {
         return;
     };
-    let tables = tables.explaining();
+    let tables = tables.apart();
     words[word::SLOT].set(u64::from(tables.slot()));
     answer(frame, &tables, now_ns, words);
 }

@@ -126,6 +126,44 @@ fn nothing_is_special_about_where_the_first_buffer_ends() {
 }
 
 #[test]
+fn a_header_is_read_in_whichever_buffer_it_is() {
+    const DESTINATION_OPTIONS: u8 = 60;
+    let mut tested = start();
+    let mut tap = Tap::open(&tested, 10).expect("opened");
+    // Two of nearly 2 kB each: the transport header is in the second buffer, or in both.
+    for units in (0..=u8::MAX).rev().take(140) {
+        let frame = |source, port| {
+            v6_of(source, 6)
+                .extension(DESTINATION_OPTIONS, u8::MAX)
+                .extension(DESTINATION_OPTIONS, units)
+                .frame(&tcp(port, flags::ACK))
+        };
+        let cases = [
+            ("2001:db8::7", 443, Outcome::ALLOWED),
+            ("2a00::7", 443, Outcome::NOT_ALLOWED),
+            ("2001:db8::7", 444, Outcome::UNLISTED),
+        ];
+        for (source, port, expected) in cases {
+            let place = match expected {
+                Outcome::UNLISTED => Decision::general(expected),
+                of_service => Decision::of_service(of_service, 0),
+            };
+            let frame = frame(source, port);
+            tested
+                .run_at(&frame, place.counter(0))
+                .unwrap_or_else(|error| panic!("{} bytes: {error:#}", frame.len()));
+        }
+    }
+    let events = tap.read().expect("read");
+    assert!(!events.is_empty());
+    for event in events {
+        assert_eq!(event.ip_version, 6);
+        assert!([443, 444].contains(&event.destination_port), "{event:?}");
+        assert!(event.packet_length > 3300, "{event:?}");
+    }
+}
+
+#[test]
 fn an_event_tells_all_of_them_within_the_budget_and_beyond() {
     let mut tested = start();
     let mut tap = Tap::open(&tested, 1).expect("opened");

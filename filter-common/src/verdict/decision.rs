@@ -93,10 +93,11 @@ impl Decision {
         self.0 & (Outcome::REPORTED | Self::LOGGED) != 0
     }
 
-    /// Whether it may be the decision of a packet whose IP length nobody has read.
+    /// Whether it may be the decision of a packet that lies in more than one buffer, of which only
+    /// the first was looked into: its IP length was not read, or its headers were not found.
     #[inline(always)]
-    pub const fn may_precede_length(self) -> bool {
-        self.0 & Outcome::BEFORE_LENGTH != 0
+    pub const fn may_be_cut_short(self) -> bool {
+        self.0 & Outcome::CUT_SHORT != 0
     }
 
     /// Number of the reason.
@@ -179,7 +180,7 @@ mod tests {
                 let spared = decision.spared();
                 assert_eq!(spared.outcome(), outcome.spared());
                 assert_eq!(spared.service(), service);
-                assert_eq!(spared.may_precede_length(), decision.may_precede_length());
+                assert_eq!(spared.may_be_cut_short(), decision.may_be_cut_short());
                 assert_eq!(spared.outcome().reason(), outcome.reason());
                 let action = match outcome.action() {
                     Action::Drop => Action::WouldDrop,

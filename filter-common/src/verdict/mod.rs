@@ -193,16 +193,17 @@ impl Outcome {
         | 1 << 25
         | 1 << 27;
 
-    /// A bit for each number that a packet can have before its IP length has been read: of what
-    /// is not IP, malformed, not of this policy, or met a fault; spared or not.
-    const EARLY: u32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13 | 1 << 14;
+    /// A bit for each number that a packet can have without all of its buffers having been looked
+    /// for: of what is not IP, malformed, a fragment that hides its header, not of this policy, or
+    /// met a fault; spared or not.
+    const UNSEEN: u32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 12 | 1 << 13 | 1 << 14;
 
     /// It ends the packet.
     const DROPS: u32 = 1;
     /// It is an event: it drops, or would.
     const REPORTED: u32 = 2;
-    /// It can precede the reading of the IP length.
-    const BEFORE_LENGTH: u32 = 4;
+    /// It may be of a frame of which only the first buffer was looked into.
+    const CUT_SHORT: u32 = 4;
     const REASON_SHIFT: u32 = 4;
     const NUMBER_SHIFT: u32 = 8;
     /// From one number to the next.
@@ -212,9 +213,9 @@ impl Outcome {
     const fn of(number: u8) -> Self {
         let drops = Self::DROPPING >> number & 1;
         let reported = (Self::DROPPING | Self::DROPPING << 1) >> number & 1;
-        let early = Self::EARLY >> number & 1;
+        let unseen = Self::UNSEEN >> number & 1;
         let flags =
-            (drops * Self::DROPS) | (reported * Self::REPORTED) | (early * Self::BEFORE_LENGTH);
+            (drops * Self::DROPS) | (reported * Self::REPORTED) | (unseen * Self::CUT_SHORT);
         let reason = reason(number) as u32;
         Self((number as u32) << Self::NUMBER_SHIFT | reason << Self::REASON_SHIFT | flags)
     }

@@ -7,7 +7,7 @@
 
 use super::maps::{EVENT_BUDGETS, EVENT_LIMITS, EVENTS};
 use super::tables::Shared;
-use super::{Frame, clock, record};
+use super::{Buffers, clock, record};
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
@@ -15,11 +15,20 @@ use filter_common::event::{Budget, Event, Limits};
 use filter_common::verdict::Decision;
 use filter_ebpf::parse::describe::describe;
 
-/// Ends a packet whose decision is reported. Returns the verdict.
-///
+/// Counts a packet, and ends it. Returns the verdict.
+#[inline(always)]
+pub fn finish(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
+    record::count(decision, interface, length);
+    if decision.is_reported() {
+        end(ctx, decision, interface, length)
+    } else {
+        XDP_PASS
+    }
+}
+
 /// In a flood nearly every packet is one of those that no budget is left for: they end here.
 #[inline(always)]
-pub fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
+fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
     let reason = decision.reason_number();
     if let Some(budget) = budget()
         && budget.is_spent(reason, clock::tick())
@@ -111,7 +120,9 @@ extern "C" fn edge_filter_event(ctx: *mut xdp_md, decision: u32, length: u64, no
         interface: (decision >> 16) as u8,
         ..Event::default()
     });
-    describe(&Frame::of_length(&ctx, length), event);
+    if let Some(frame) = Buffers::of(&ctx) {
+        describe(&frame, event);
+    }
     entry.submit(0);
     SENT
 }

@@ -1,5 +1,6 @@
 //! The maps, by name. The daemon makes them, or adopts those that are pinned.
 
+use super::buffers::LONGEST;
 use super::cells::KernelCell;
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, PerCpuArray, RingBuf};
 use aya_ebpf::macros::btf_map;
@@ -66,6 +67,10 @@ pub static EVENT_LIMITS: Array<u64, 1> = Array::new();
 
 #[btf_map]
 pub static EVENT_BUDGETS: PerCpuArray<Budget, 1> = PerCpuArray::new();
+
+/// One header of a frame in several buffers, copied. Not pinned: nobody else reads it.
+#[btf_map]
+pub static HEADER: PerCpuArray<[u8; LONGEST], 1> = PerCpuArray::new();
 
 #[cfg(feature = "test-clock")]
 #[btf_map]
