@@ -35,6 +35,10 @@ pub struct Applied {
     pub stage: Stage,
     /// What was in force before, and comes back.
     pub previous: InForce,
+    /// The record that this one takes the place of: it counts where this one, written down first,
+    /// never came into force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Box<Applied>>,
 }
 
 /// How far an `apply` came. Times are Unix time in seconds.
@@ -107,6 +111,21 @@ impl Applied {
     /// Whether it is of this boot: the kernel may still hold its generation.
     pub fn is_of_this_boot(&self) -> bool {
         self.boot_id == boot_id()
+    }
+
+    /// The record of what is in force: this one, or the one that it was to take the place of.
+    #[must_use]
+    pub fn as_in_force(mut self, active: Active) -> Self {
+        match self.replaced.take() {
+            Some(replaced)
+                if self.is_of_this_boot()
+                    && active.is_set()
+                    && active.generation() == replaced.generation =>
+            {
+                *replaced
+            }
+            _ => self,
+        }
     }
 
     /// Whether it waits for its confirmation, as the kernel has it: `active` is its generation.

@@ -1,6 +1,6 @@
 //! Policies with their lists, each in one file of the state directory: the last one that was
 //! confirmed, which stands in when the configured file is not valid, at boot too; the one before
-//! it, for a rollback; and a candidate that waits for its confirmation.
+//! it, for a rollback; and what was applied, which is a candidate until it is confirmed.
 //!
 //! One line of JSON says which files there are, how long each is and what they hash to; then come
 //! their texts.
@@ -17,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const VERSION: u32 = 2;
+const CANDIDATE: &str = "candidate-";
 
 /// Which policy is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +26,18 @@ pub enum Kept {
     LastGood,
     /// The one before the last apply.
     Previous,
-    /// The last one that was applied.
-    Candidate,
+    /// One that was applied as this generation.
+    Candidate(u32),
 }
 
 impl Kept {
     /// Its file.
     pub fn path(self, state_directory: &Path) -> PathBuf {
-        state_directory.join(match self {
-            Self::LastGood => "last-good",
-            Self::Previous => "previous",
-            Self::Candidate => "candidate",
-        })
+        match self {
+            Self::LastGood => state_directory.join("last-good"),
+            Self::Previous => state_directory.join("previous"),
+            Self::Candidate(generation) => state_directory.join(format!("{CANDIDATE}{generation}")),
+        }
     }
 }
 
@@ -83,6 +84,23 @@ pub fn save(kept: Kept, state_directory: &Path, sources: &[SourceFile]) -> Resul
 /// There is none, or the state directory cannot be written to.
 pub fn rename(from: Kept, to: Kept, state_directory: &Path) -> Result<(), StateError> {
     state_directory::rename(&from.path(state_directory), &to.path(state_directory))
+}
+
+/// Removes all candidates but one, which are of no use any more. One that cannot be removed is only
+/// said in the log.
+pub fn forget_candidates(state_directory: &Path, but: Option<u32>) {
+    let but = but.map(|generation| Kept::Candidate(generation).path(state_directory));
+    let entries = std::fs::read_dir(state_directory).into_iter().flatten();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_one = name.starts_with(CANDIDATE) && !name.ends_with(".damaged");
+        if is_one
+            && but.as_ref() != Some(&path)
+            && let Err(error) = state_directory::remove(&path)
+        {
+            tracing::error!(%error, "an old candidate stays");
+        }
+    }
 }
 
 /// What texts hash to, in hexadecimal.

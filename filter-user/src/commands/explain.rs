@@ -137,7 +137,7 @@ pub(super) fn by_kernel(
 fn kept(state_directory: &Path, answer: &Answer) -> (Option<Loaded>, Vec<String>) {
     let folder = state_directory.display();
     let which = if is_pending(answer) {
-        Kept::Candidate
+        Kept::Candidate(answer.active().generation())
     } else {
         Kept::LastGood
     };

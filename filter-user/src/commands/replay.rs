@@ -107,8 +107,9 @@ fn running(
     })?;
     let active = pins.state.active();
     let applied = Applied::load(folder, pin_path).map_err(anyhow::Error::from)?;
+    let applied = applied.map(|applied| applied.as_in_force(active));
     let kept = match applied {
-        Some(applied) if applied.is_pending(active) => Kept::Candidate,
+        Some(applied) if applied.is_pending(active) => Kept::Candidate(active.generation()),
         _ => Kept::LastGood,
     };
     let loaded = last_good::look(kept, folder, facts).map_err(anyhow::Error::from)?;

@@ -79,6 +79,7 @@ fn by_pins(locations: &Locations) -> anyhow::Result<Done> {
         eprintln!("edge-filter: {:#}", anyhow::Error::from(error));
         None
     });
+    let record = record.map(|record| record.as_in_force(active));
     let record = record.filter(|record| record.generation == active.generation());
     if active.is_reverted(clock::boot_seconds()) {
         let at = record.as_ref().and_then(Applied::deadline);

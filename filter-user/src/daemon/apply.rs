@@ -92,9 +92,8 @@ impl Daemon {
                 None => Stage::Confirmed { at: now },
             },
             previous,
+            replaced: None,
         };
-        let files = prepared.loaded.files();
-        self.candidate = Some((files.clone(), Fingerprint::take(&files[1..])));
         let kept = match deadline {
             Some((boot, _)) => self.apply_until(prepared, boot, applied, &links),
             None => self.apply_for_good(&candidate.text, prepared, applied, &links),
@@ -134,24 +133,14 @@ impl Daemon {
         applied: Applied,
         links: &[Link],
     ) -> anyhow::Result<Result<(), Refusal>> {
-        let folder = self.settings.state_directory.clone();
-        last_good::save(Kept::Candidate, &folder, &prepared.loaded.sources)?;
         let kept = self.interfaces_of(&applied.previous);
-        // Before the kernel knows: a daemon that dies here leaves a record of a generation that
-        // never was, which the next one recognises.
-        applied.save(&folder)?;
         let own = &prepared.loaded.policy.interfaces;
         let is_own = |name: &str| own.iter().any(|interface| interface.name == name);
         let kept = kept.into_iter().filter(|(kept, _)| !is_own(&kept.name));
         let kept_before = std::mem::replace(&mut self.kept, kept.collect());
-        let before = self.applied.replace(applied);
-        if let Err(error) = self.place(prepared, Placement::Until(deadline), false, links) {
+        let placement = Placement::Until(deadline);
+        if let Err(error) = self.place_applied(prepared, placement, applied, links) {
             self.kept = kept_before;
-            self.applied = before;
-            // Also when nothing was applied before: then this record must not stay.
-            if let Err(unsaved) = Applied::replace(self.applied.as_ref(), &folder) {
-                tracing::error!(error = %unsaved, "the state directory cannot be written to");
-            }
             return Err(error);
         }
         self.is_deferred |= self.schedule.cancel();
@@ -168,16 +157,52 @@ impl Daemon {
         applied: Applied,
         links: &[Link],
     ) -> anyhow::Result<Result<(), Refusal>> {
-        let folder = self.settings.state_directory.clone();
         let beside = Beside::write(&self.config, text)
             .with_context(|| format!("{}: cannot be replaced", self.config.display()))?;
-        last_good::save(Kept::Candidate, &folder, &prepared.loaded.sources)?;
-        self.place(prepared, Placement::Applied, false, links)?;
-        self.applied = Some(applied);
+        self.place_applied(prepared, Placement::Applied, applied, links)?;
         Ok(self
             .become_configured(beside)
             .map(drop)
             .map_err(in_force_only))
+    }
+
+    /// What is written down comes first: a daemon that dies behind it leaves a record of a
+    /// generation that never was, which the next one recognises, beside all that was there before.
+    fn place_applied(
+        &mut self,
+        prepared: Prepared,
+        placement: Placement,
+        mut applied: Applied,
+        links: &[Link],
+    ) -> anyhow::Result<()> {
+        let folder = self.settings.state_directory.clone();
+        let kept = Kept::Candidate(applied.generation);
+        let files = prepared.loaded.files();
+        applied.replaced = self.applied.clone().map(Box::new);
+        let own = Some(applied.generation);
+        let before = self.applied.as_ref().map(|applied| applied.generation);
+        let placed = last_good::save(kept, &folder, &prepared.loaded.sources)
+            .and_then(|()| applied.save(&folder))
+            .map_err(anyhow::Error::from)
+            .and_then(|()| {
+                let before = self.applied.replace(applied);
+                let placed = self.place(prepared, placement, false, links);
+                placed.inspect_err(|_| self.applied = before)
+            });
+        if let Err(error) = placed {
+            // Also when nothing was applied before: then this record must not stay.
+            if let Err(unsaved) = Applied::replace(self.applied.as_ref(), &folder) {
+                tracing::error!(error = %unsaved, "the state directory cannot be written to");
+            }
+            last_good::forget_candidates(&folder, before);
+            return Err(error);
+        }
+        if let Some(applied) = &mut self.applied {
+            applied.replaced = None;
+        }
+        last_good::forget_candidates(&folder, own);
+        self.candidate = Some((files.clone(), Fingerprint::take(&files[1..])));
+        Ok(())
     }
 
     /// Interfaces of a policy that may come back, with their slots.
@@ -270,7 +295,8 @@ impl Daemon {
     /// The candidate's text, as it was applied.
     pub(super) fn candidate_text(&self, applied: &Applied) -> anyhow::Result<String> {
         let host = crate::config::HostFacts::read();
-        let loaded = last_good::load(Kept::Candidate, &self.settings.state_directory, &host)?
+        let kept = Kept::Candidate(applied.generation);
+        let loaded = last_good::load(kept, &self.settings.state_directory, &host)?
             .ok_or_else(|| anyhow!("the candidate is gone from the state directory"))?;
         if prepare::text_hash(&loaded) != applied.sha256 {
             return Err(anyhow!("the state directory holds another candidate"));
@@ -289,7 +315,8 @@ impl Daemon {
         if let Err(error) = last_good::rename(Kept::LastGood, Kept::Previous, &folder) {
             tracing::error!(%error, "a rollback will not find the files from before");
         }
-        if let Err(error) = last_good::rename(Kept::Candidate, Kept::LastGood, &folder) {
+        let candidate = Kept::Candidate(self.kernel.state.active().generation());
+        if let Err(error) = last_good::rename(candidate, Kept::LastGood, &folder) {
             tracing::error!(%error, "the policy is in force, but not kept for the next start");
         }
         if let Some(applied) = &self.applied

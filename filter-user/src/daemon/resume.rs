@@ -14,7 +14,7 @@ use crate::last_good::{self, Kept};
 use crate::locations::Locations;
 use crate::report::time;
 use crate::watch::Fingerprint;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use filter_common::state::Active;
 use std::fs;
 use std::path::Path;
@@ -36,33 +36,53 @@ pub(super) enum Resumed {
 /// Compares the record with what the kernel has.
 pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> Resumed {
     let folder = &locations.state_directory;
-    let Some(mut applied) = Applied::recover(folder, &locations.pin_path) else {
+    let Some(applied) = Applied::recover(folder, &locations.pin_path) else {
+        last_good::forget_candidates(folder, None);
         return Resumed::Settled(None);
     };
+    let applied = applied.as_in_force(active);
+    last_good::forget_candidates(folder, Some(applied.generation));
     let Stage::Pending { deadline } = applied.stage else {
+        if is_half_configured(&applied, active, folder) {
+            report(finish(&applied, folder, config));
+        }
         return Resumed::Settled(Some(applied));
     };
     if applied.is_pending(active) && !active.is_reverted(clock::boot_seconds()) {
-        match last_good::load(Kept::Candidate, folder, &HostFacts::read()) {
-            Ok(Some(candidate)) => {
-                let candidate = Box::new(candidate);
-                return Resumed::Pending { applied, candidate };
-            }
-            Ok(None) => tracing::error!("the candidate is gone from the state directory"),
-            Err(error) => tracing::error!("the candidate is of no use any more: {error}"),
+        match candidate(&applied, folder) {
+            Ok(candidate) => return Resumed::Pending { applied, candidate },
+            Err(error) => tracing::error!("the candidate cannot be waited for: {error:#}"),
         }
     }
-    let is_confirmed = applied.is_of_this_boot()
-        && active.generation() == applied.generation
-        && !active.is_pending();
-    let finished = is_confirmed.then(|| finish(folder, config, &applied.sha256));
-    if let Some(Err(error)) = &finished {
-        tracing::error!("the confirmed candidate is not the configured file: {error:#}");
+    Resumed::Settled(Some(settled(applied, active, deadline, folder, config)))
+}
+
+/// What waits, if it is what was applied.
+fn candidate(applied: &Applied, folder: &Path) -> anyhow::Result<Box<Loaded>> {
+    let kept = Kept::Candidate(applied.generation);
+    let candidate = last_good::load(kept, folder, &HostFacts::read())?;
+    let candidate = candidate.context("it is gone from the state directory")?;
+    if text_hash(&candidate) != applied.sha256 {
+        bail!("the state directory holds another candidate");
     }
-    applied.stage = if is_confirmed {
+    Ok(Box::new(candidate))
+}
+
+/// It waits no more: to what end it came.
+fn settled(
+    mut applied: Applied,
+    active: Active,
+    deadline: u64,
+    folder: &Path,
+    config: &Path,
+) -> Applied {
+    let is_of_this_boot = applied.is_of_this_boot();
+    let is_newest = active.generation() == applied.generation;
+    applied.stage = if is_of_this_boot && is_newest && !active.is_pending() {
         // The daemon ended between the kernel's word and the files.
+        report(finish(&applied, folder, config));
         Stage::Confirmed { at: unix_now() }
-    } else if applied.is_pending(active) || !applied.is_of_this_boot() {
+    } else if applied.is_pending(active) || !is_of_this_boot {
         Stage::Reverted {
             at: deadline.min(unix_now()),
         }
@@ -72,16 +92,32 @@ pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> R
     if let Err(error) = applied.save(folder) {
         tracing::error!(%error, "the state directory cannot be written to");
     }
-    Resumed::Settled(Some(applied))
+    applied
+}
+
+/// Whether it was applied for good, and the daemon ended before it was the configured file.
+fn is_half_configured(applied: &Applied, active: Active, folder: &Path) -> bool {
+    matches!(applied.stage, Stage::Confirmed { .. })
+        && applied.is_of_this_boot()
+        && active.generation() == applied.generation
+        && active.has_previous()
+        && Kept::Candidate(applied.generation).path(folder).exists()
+}
+
+fn report(finished: anyhow::Result<()>) {
+    if let Err(error) = finished {
+        tracing::error!("the confirmed candidate is not the configured file: {error:#}");
+    }
 }
 
 /// The confirmed candidate becomes the configured file, as far as it is not: the daemon may have
 /// ended behind any step of this.
-fn finish(folder: &Path, config: &Path, sha256: &str) -> anyhow::Result<()> {
+fn finish(applied: &Applied, folder: &Path, config: &Path) -> anyhow::Result<()> {
     let host = HostFacts::read();
-    let Some(candidate) = last_good::load(Kept::Candidate, folder, &host)? else {
+    let kept = Kept::Candidate(applied.generation);
+    let Some(candidate) = last_good::load(kept, folder, &host)? else {
         let kept = last_good::load(Kept::LastGood, folder, &host)?;
-        let is_done = kept.is_some_and(|kept| text_hash(&kept) == sha256);
+        let is_done = kept.is_some_and(|kept| text_hash(&kept) == applied.sha256);
         return is_done.then_some(()).context("it is gone");
     };
     let text = &candidate.sources.first().context("it is empty")?.text;
@@ -91,7 +127,7 @@ fn finish(folder: &Path, config: &Path, sha256: &str) -> anyhow::Result<()> {
     if Kept::LastGood.path(folder).exists() {
         last_good::rename(Kept::LastGood, Kept::Previous, folder)?;
     }
-    last_good::rename(Kept::Candidate, Kept::LastGood, folder)?;
+    last_good::rename(kept, Kept::LastGood, folder)?;
     Ok(())
 }
 

@@ -25,6 +25,7 @@ pub fn from_pins(
     let book = known(Book::load(folder, pin_path), &mut say);
     let in_force = known(InForce::load(folder, pin_path), &mut say);
     let applied = known(Applied::load(folder, pin_path), &mut say);
+    let applied = applied.map(|applied| applied.as_in_force(pins.state.active()));
     let links = netlink::links_now()?;
     Ok(Status::new(
         &pins,

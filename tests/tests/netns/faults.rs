@@ -13,7 +13,7 @@ use std::fs;
 use crate::{FAMILIES, WIRE, traffic};
 
 /// More calls of one kind than a reload makes.
-const MANY: usize = 200;
+pub const MANY: usize = 200;
 /// Turns over all calls of a reload in which each step is met for certain.
 const TURNS: usize = 6;
 
@@ -292,7 +292,7 @@ fn killed_at_any_renaming_of_a_confirmation_the_next_start_brings_it_to_its_end(
 }
 
 /// Whether it was not killed. A thread that sleeps has seen every signal that was sent to it before.
-fn lives_on(daemon: &mut Daemon) -> bool {
+pub fn lives_on(daemon: &mut Daemon) -> bool {
     wait::until("the daemon's end, or rest", || match daemon.ended() {
         Some(_) => Some(false),
         None => daemon.is_at_rest().then_some(true),

@@ -3,6 +3,7 @@
 mod access;
 mod addresses;
 mod apply;
+mod apply_faults;
 mod bans;
 mod boot;
 mod bypass;
