@@ -6,8 +6,8 @@ use filter_common::state::{ALLOWS, BANS_V4, BANS_V6, BANS_V6_64, of_scope};
 use filter_user::config::policy::{LogFormat, Policy};
 use filter_user::config::{HostFacts, load_from};
 use filter_user::exceptions::{
-    ChangeError, Desk, Journal, Kind, Listing, Now, Order, Sort, Target, clear_numbers, count,
-    list, sweep, sync,
+    ChangeError, Desk, Journal, Kind, Listing, Now, Order, Sort, Target, Which, clear_numbers,
+    count, list, sweep, sync,
 };
 use filter_user::ids::Book;
 use filter_user::kernel::{Kernel, Options, Pins, clock};
@@ -115,6 +115,14 @@ fn order(kind: Kind, service: Option<&str>) -> Order {
         service: service.map(Into::into),
         duration: Some(HOUR),
         note: "test".parse().ok(),
+        keeps_longer: false,
+    }
+}
+
+fn of_service(name: &str) -> Which<'_> {
+    Which {
+        service: Some(name),
+        ..Which::default()
     }
 }
 
@@ -200,7 +208,7 @@ fn a_hundred_thousand_bans_go_in_at_once_and_one_more_changes_nothing() {
         filter.ban(None, &targets(0, 10)).expect("no more rows");
         let lifted = filter
             .desk()
-            .lift(Kind::Ban, None, &targets(0, 5))
+            .lift(Kind::Ban, Which::default(), &targets(0, 5))
             .expect("lifted");
         assert!(lifted.iter().all(|lifted| lifted.was_in_force));
         filter
@@ -236,7 +244,7 @@ fn too_many_allows_change_nothing_and_one_of_a_service_takes_two_rows() {
         assert_eq!(filter.count(), (0, half as u64));
         filter
             .desk()
-            .lift(Kind::Allow, Some("api"), &targets(0, half))
+            .lift(Kind::Allow, of_service("api"), &targets(0, half))
             .expect("lifted");
         assert!(
             filter
@@ -268,7 +276,7 @@ fn a_row_for_any_service_stands_beside_allows_with_the_latest_end() {
         assert_eq!(filter.pins().state.exceptions(), flag);
         filter
             .desk()
-            .lift(Kind::Allow, Some("dns"), &source)
+            .lift(Kind::Allow, of_service("dns"), &source)
             .expect("lifted");
         assert_eq!(any(&filter), of(&filter, "api"));
         // A service that leaves takes its allow with it, and brings it back.
@@ -278,7 +286,7 @@ fn a_row_for_any_service_stands_beside_allows_with_the_latest_end() {
         assert!(any(&filter).is_some() && any(&filter) == of(&filter, "api"));
         filter
             .desk()
-            .lift(Kind::Allow, None, &source)
+            .lift(Kind::Allow, Which::default(), &source)
             .expect("lifted");
         assert_eq!(any(&filter), None);
     });
@@ -319,6 +327,57 @@ fn nobody_inherits_the_bans_of_a_service_by_its_number() {
 }
 
 #[test]
+fn a_ban_of_another_note_or_a_later_end_is_nobody_elses_to_lift_or_to_shorten() {
+    with_bpffs(|folder| {
+        let filter = Filter::new(folder, &["api"]);
+        let (source, text) = (only("192.0.2.1"), "192.0.2.1");
+        let noted = |note: &str| note.parse().expect("a note");
+        let ban = |note: &str, hours: Option<u32>, service: Option<&str>| {
+            let order = Order {
+                duration: hours.map(|hours| HOUR * hours),
+                note: Some(noted(note)),
+                keeps_longer: true,
+                ..order(Kind::Ban, service)
+            };
+            filter.desk().set(&order, &source).expect("room")
+        };
+        let lift = |note: &str, service| {
+            let note = noted(note);
+            let which = Which {
+                service,
+                note: Some(&note),
+            };
+            let lifted = filter.desk().lift(Kind::Ban, which, &source);
+            lifted.expect("lifted").remove(0)
+        };
+        let all = || filter.expiry(Kind::Ban, text, Scope::All);
+        assert_eq!(ban("short", Some(1), None).new, 1);
+        assert_eq!(ban("long", Some(9), None).renewed, 1);
+        let end = all();
+        let change = ban("short", Some(1), None);
+        assert_eq!((change.new, change.renewed, change.kept), (0, 0, 1));
+        assert_eq!(all(), end);
+        let lifted = lift("short", None);
+        assert!(!lifted.was_in_force && lifted.goes_on_with_another_note);
+        assert_eq!(all(), end);
+        // Without end is longer than anything; each service has bans of its own.
+        assert_eq!(ban("ever", None, None).renewed, 1);
+        assert_eq!(ban("long", Some(99), None).kept, 1);
+        assert_eq!(ban("long", Some(9), Some("api")).new, 1);
+        assert!(!lift("ever", Some("api")).was_in_force);
+        let lifted = lift("long", None);
+        assert!(lifted.was_in_force && lifted.goes_on_with_another_note);
+        assert_eq!(filter.expiry(Kind::Ban, text, filter.number("api")), None);
+        assert!(lift("ever", None).was_in_force);
+        assert_eq!(all(), None);
+        // What is written down says the same.
+        let folder = &filter.locations.state_directory;
+        sync(folder, &filter.pins(), &filter.book, Duration::ZERO).expect("in step");
+        assert_eq!(filter.count(), (0, 0));
+    });
+}
+
+#[test]
 fn expired_rows_are_swept_and_make_room() {
     with_bpffs(|folder| {
         let filter = Filter::new(folder, &["api"]);
@@ -337,7 +396,7 @@ fn expired_rows_are_swept_and_make_room() {
         assert_eq!(pins.state.exceptions(), BANS_V4 | BANS_V6_64);
         filter
             .desk()
-            .lift(Kind::Ban, None, &only("192.0.2.1"))
+            .lift(Kind::Ban, Which::default(), &only("192.0.2.1"))
             .expect("lifted");
         sweep(&filter.locations.state_directory, &pins).expect("swept");
         assert_eq!(pins.state.exceptions(), BANS_V6_64);

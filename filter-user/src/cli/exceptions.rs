@@ -1,6 +1,6 @@
 //! Options of what acts beside the policy: bans, timed allows, the bypass.
 
-use crate::exceptions::{Note, Sort, Target, TargetError, duration};
+use crate::exceptions::{Note, Sort, Target, TargetError, Which, duration};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -41,6 +41,9 @@ pub struct BanOptions {
     /// Why, in up to 200 bytes
     #[arg(long, value_name = "TEXT")]
     pub note: Option<Note>,
+    /// Leave a ban that ends later as it is
+    #[arg(long)]
+    pub keep_longer: bool,
     /// Also sources that are exempt, management, or needed by this host
     #[arg(long)]
     pub force: bool,
@@ -78,9 +81,22 @@ pub struct LiftOptions {
     /// Only that of this service [default: all of the address]
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
+    /// Only what was set with this note
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<Note>,
     /// Where maps, programs and links are pinned [default: as configured]
     #[arg(long, value_name = "PATH")]
     pub pin_path: Option<PathBuf>,
+}
+
+impl LiftOptions {
+    /// What to lift of each address.
+    pub fn which(&self) -> Which<'_> {
+        Which {
+            service: self.service.as_deref(),
+            note: self.note.as_ref(),
+        }
+    }
 }
 
 /// Options of `bans` and `allows`.

@@ -18,6 +18,7 @@ pub(super) fn run(options: &AllowOptions, paths: &PathOptions) -> Result<(), Fai
             service: options.service.clone(),
             duration: Some(options.duration),
             note: options.note.clone(),
+            keeps_longer: false,
         };
         let change = desk.set(&order, &asked.targets);
         print(&ban::summary(&order, &change.map_err(anyhow::Error::from)?))?;

@@ -35,6 +35,7 @@ pub(super) fn run(options: &BanOptions, paths: &PathOptions) -> Result<(), Failu
             service: options.service.clone(),
             duration: options.duration,
             note: options.note.clone(),
+            keeps_longer: options.keep_longer,
         };
         let change = desk.set(&order, &asked.targets);
         print(&summary(&order, &change.map_err(anyhow::Error::from)?))?;
@@ -90,5 +91,10 @@ pub(super) fn summary(order: &Order, change: &Change) -> String {
         }
     };
     let verb = order.kind.participle();
-    format!("{verb} {sources}{renewed} {service}, {until}\n")
+    let kept = match change.kept {
+        0 => String::new(),
+        1 => format!("; 1 source stays {verb} for longer"),
+        n => format!("; {n} sources stay {verb} for longer"),
+    };
+    format!("{verb} {sources}{renewed} {service}, {until}{kept}\n")
 }

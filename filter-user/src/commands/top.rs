@@ -135,6 +135,7 @@ fn place_ban(locations: &Locations, source: IpAddr, duration: Duration) -> anyho
         service: None,
         duration: Some(duration),
         note: Some("top".parse()?),
+        keeps_longer: true,
     };
     let desk = Desk::open(locations)?;
     let change = desk.set(&order, &[target].into())?;

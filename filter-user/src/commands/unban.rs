@@ -21,7 +21,7 @@ pub(super) fn lift(kind: Kind, options: &LiftOptions, paths: &PathOptions) -> Re
             let path = locations.pin_path.display();
             eprintln!("edge-filter: {path}: nothing is pinned here; only the journal is changed");
         }
-        let lifted = desk.lift(kind, options.service.as_deref(), &asked.targets);
+        let lifted = desk.lift(kind, options.which(), &asked.targets);
         let lifted = lifted.map_err(anyhow::Error::from)?;
         let (noun, participle) = (kind.noun(), kind.participle());
         for lifted in &lifted {
@@ -30,6 +30,11 @@ pub(super) fn lift(kind: Kind, options: &LiftOptions, paths: &PathOptions) -> Re
                 eprintln!(
                     "edge-filter: {target}: is still {participle}, as part of {network}; to end \
                      that too, name {network}"
+                );
+            } else if lifted.goes_on_with_another_note {
+                eprintln!(
+                    "edge-filter: {target}: is still {participle}, with another note; to end that \
+                     too, leave --note out"
                 );
             } else if lifted.goes_on_for_all {
                 eprintln!(

@@ -39,7 +39,7 @@ pub use host::HostFacts;
 pub use manual::manual;
 pub use places::{At, Key, Mention, Places, Set};
 pub(crate) use ports::parse_ports;
-pub(crate) use protocols::parse_protocol;
+pub(crate) use protocols::{is_ipv6_extension, parse_protocol};
 pub use reference::reference;
 pub use render::{render, use_color};
 pub use summary::{ListSummary, RateSummary, ServiceSummary, Summary};

@@ -62,6 +62,11 @@ const ELSEWHERE: [(&str, u8, &str); 6] = [
 const ALWAYS: &str = "always passes: path MTU, neighbour discovery and multicast need it";
 const BY_PORT: &str = "is judged by its ports: see reply_ports, or make it a service";
 
+/// Whether it is an extension header over IPv6: the packet program looks at what follows it.
+pub(crate) const fn is_ipv6_extension(protocol: u8) -> bool {
+    matches!(protocol, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140)
+}
+
 /// Why a text is no protocol for `protocols`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProtocolError {

@@ -6,6 +6,7 @@ use super::host::HostFacts;
 use super::names::quoted;
 use super::policy::{Policy, Ports, Service, Transport, Unlisted};
 use super::ports::{display, parse_ports};
+use super::protocols::{is_ipv6_extension, parse_protocol};
 use std::collections::BTreeSet;
 
 /// Adds what is to be said; a bridge with its member is an error.
@@ -14,6 +15,7 @@ pub(super) fn find(config: &Config, policy: &Policy, host: &HostFacts, findings:
     open_on_other_interfaces(config, policy, findings);
     in_ephemeral_range(config, policy, host, findings);
     drop_while_forwarding(config, host, findings);
+    looked_through(config, findings);
 }
 
 fn members_with_their_master(config: &Config, host: &HostFacts, findings: &Findings) {
@@ -184,5 +186,28 @@ fn drop_while_forwarding(config: &Config, host: &HostFacts, findings: &Findings)
                     on the host and would be dropped: such a host needs unlisted_ports = \"pass\"";
         let finding = Finding::warning(unlisted.span(), message);
         findings.push(finding.help(help.to_owned()));
+    }
+}
+
+fn looked_through(config: &Config, findings: &Findings) {
+    let texts = config
+        .policy
+        .protocols
+        .iter()
+        .flat_map(|texts| texts.get_ref());
+    for text in texts {
+        if !parse_protocol(text.get_ref()).is_ok_and(is_ipv6_extension) {
+            continue;
+        }
+        let name = quoted(text.get_ref());
+        let message = format!("over IPv6 {name} is an extension header, which is looked through");
+        let help = "what follows it decides there, and nothing does behind a message of hip, shim6 or \
+                    Mobile IPv6: those are of protocol 59 (no next header)";
+        let finding = Finding::warning(text.span(), message);
+        findings.push(
+            finding
+                .label("passes over IPv4 alone")
+                .help(help.to_owned()),
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, DeskError};
 use super::journal::JournalError;
+use super::ledger::{Entry, Key};
 use super::sync::{flags_of, remove_expired, settle_any};
 use super::{FOREVER, Kind, Note, Now, Op, Record, Target};
 use crate::kernel::exceptions::{ExceptionMap, Exceptions, Row};
@@ -21,6 +22,17 @@ pub struct Order {
     pub duration: Option<Duration>,
     /// Why.
     pub note: Option<Note>,
+    /// Whether one that ends later stays as it is.
+    pub keeps_longer: bool,
+}
+
+/// What to lift of a source: everything, or what all of this holds for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which<'a> {
+    /// That of this service.
+    pub service: Option<&'a str>,
+    /// What was set with this note.
+    pub note: Option<&'a Note>,
 }
 
 /// What came of it.
@@ -30,6 +42,8 @@ pub struct Change {
     pub new: usize,
     /// Sources that were, and now are until another time.
     pub renewed: usize,
+    /// Sources that were, and stay so until another time.
+    pub kept: usize,
     /// Unix time, seconds, at which it ends.
     pub until_unix: Option<u64>,
 }
@@ -45,6 +59,8 @@ pub struct Lifted {
     pub covered_by: Option<Target>,
     /// Whether it was lifted for one service while that for every service goes on.
     pub goes_on_for_all: bool,
+    /// Whether one with another note goes on.
+    pub goes_on_with_another_note: bool,
 }
 
 /// Why nothing was changed.
@@ -97,12 +113,20 @@ impl Desk {
         let until_boot = order.duration.map(|duration| now.end_after(duration));
         let expiry = until_boot.as_ref().map_or(FOREVER, |end| end.monotonic_ns);
         let until_unix = order.duration.map(|duration| now.unix_after(duration));
-        let rows: Vec<Row> = targets.iter().map(|t| (t.key(scope), expiry)).collect();
-        let before = rows.iter().map(|(key, _)| map.get(key));
-        let before: Vec<Option<u64>> = before.collect::<Result<_, _>>()?;
+        let mut changed = Vec::new();
+        let mut before = Vec::new();
+        for target in targets {
+            let end = map.get(&target.key(scope))?;
+            if !(order.keeps_longer && end.is_some_and(|end| end >= expiry)) {
+                changed.push(*target);
+                before.push(end);
+            }
+        }
+        let kept = targets.len() - changed.len();
+        let rows: Vec<Row> = changed.iter().map(|t| (t.key(scope), expiry)).collect();
         let mut wanted = before.iter().filter(|end| end.is_none()).count();
         if keeps_any(order.kind, scope) {
-            for target in targets {
+            for target in &changed {
                 wanted += usize::from(map.get(&target.key(Scope::Any))?.is_none());
             }
         }
@@ -118,7 +142,7 @@ impl Desk {
             note: order.note.clone(),
             at: now.unix(),
         };
-        let records: Vec<_> = targets.iter().map(record).collect();
+        let records: Vec<_> = changed.iter().map(record).collect();
         let end = self.journal.append(&records)?;
         if let Err(error) = write(pins, order.kind, scope, &rows) {
             undo(map, &rows, &before);
@@ -134,25 +158,25 @@ impl Desk {
         Ok(Change {
             new: rows.len() - renewed,
             renewed,
+            kept,
             until_unix,
         })
     }
 
-    /// Ends bans or allows: those of one service, or all of a source. Works on what is written
-    /// down alone if nothing is pinned.
+    /// Ends bans or allows of sources. Works on what is written down alone if nothing is pinned.
     ///
     /// # Errors
     /// The journal or the maps refuse.
     pub fn lift(
         &self,
         kind: Kind,
-        service: Option<&str>,
+        which: Which<'_>,
         targets: &BTreeSet<Target>,
     ) -> Result<Vec<Lifted>, ChangeError> {
         let now = Now::read();
         let now_ns = now.monotonic_ns;
-        let record = |ip: &Target| Record {
-            op: service.map_or(Op::LiftEvery, |_| Op::Lift),
+        let record = |ip: &Target, service: Option<&str>, op| Record {
+            op,
             kind,
             ip: *ip,
             service: service.map(str::to_owned),
@@ -161,8 +185,27 @@ impl Desk {
             note: None,
             at: now.unix(),
         };
-        let records: Vec<_> = targets.iter().map(record).collect();
-        self.journal.append(&records)?;
+        let noted = which
+            .note
+            .map(|note| self.noted(kind, which, note, targets));
+        let noted = noted.transpose()?;
+        let records: Vec<_> = match (&noted, which.service) {
+            (Some(noted), _) => noted
+                .iter()
+                .map(|key| record(&key.target, key.service.as_deref(), Op::Lift))
+                .collect(),
+            (None, Some(name)) => {
+                let lift = |ip| record(ip, Some(name), Op::Lift);
+                targets.iter().map(lift).collect()
+            }
+            (None, None) => {
+                let lift = |ip| record(ip, None, Op::LiftEvery);
+                targets.iter().map(lift).collect()
+            }
+        };
+        if !records.is_empty() {
+            self.journal.append(&records)?;
+        }
         let mut found: HashMap<Target, Vec<Row>> = HashMap::new();
         if let Some(pins) = &self.pins {
             for row in map_of(&pins.exceptions, kind).rows()? {
@@ -172,38 +215,74 @@ impl Desk {
             }
         }
         // A service that the policy does not have now has no rows either.
-        let scope = service.and_then(|name| self.scope(Some(name)).ok());
-        let is_meant = |key: &SourceKey| match (service, scope) {
-            (None, _) => key.scope() != Some(Scope::Any),
-            (Some(_), scope) => scope.is_some() && key.scope() == scope,
+        let scope = which.service.and_then(|name| self.scope(Some(name)).ok());
+        let noted = noted.map(|noted| {
+            let mut scopes: HashMap<Target, Vec<Scope>> = HashMap::new();
+            for key in noted {
+                let scope = self.scope(key.service.as_deref()).ok();
+                scopes.entry(key.target).or_default().extend(scope);
+            }
+            scopes
+        });
+        let is_meant = |target: &Target, key: &SourceKey| match (&noted, which.service) {
+            (Some(noted), _) => key.scope().is_some_and(|scope| {
+                let scopes = noted.get(target);
+                scopes.is_some_and(|scopes| scopes.contains(&scope))
+            }),
+            (None, None) => key.scope() != Some(Scope::Any),
+            (None, Some(_)) => scope.is_some() && key.scope() == scope,
         };
         let mut lifted = Vec::new();
         for target in targets {
-            let (mut was_in_force, mut goes_on_for_all) = (false, false);
+            let mut one = Lifted {
+                target: *target,
+                was_in_force: false,
+                covered_by: None,
+                goes_on_for_all: false,
+                goes_on_with_another_note: false,
+            };
             for (key, expiry) in found.get(target).into_iter().flatten() {
-                goes_on_for_all |=
-                    !is_meant(key) && key.scope() == Some(Scope::All) && *expiry > now_ns;
-                if let Some(pins) = &self.pins
-                    && is_meant(key)
-                {
+                let is_in_force = *expiry > now_ns;
+                if !is_meant(target, key) {
+                    one.goes_on_for_all |= is_in_force && key.scope() == Some(Scope::All);
+                    one.goes_on_with_another_note |=
+                        is_in_force && which.note.is_some() && key.scope() != Some(Scope::Any);
+                } else if let Some(pins) = &self.pins {
                     map_of(&pins.exceptions, kind).remove(key)?;
-                    was_in_force |= *expiry > now_ns;
+                    one.was_in_force |= is_in_force;
                 }
             }
             let lasts = |rows: &Vec<Row>| rows.iter().any(|(_, expiry)| *expiry > now_ns);
             let network = target.network().filter(|net| !targets.contains(net));
-            lifted.push(Lifted {
-                target: *target,
-                was_in_force,
-                goes_on_for_all,
-                covered_by: network.filter(|net| found.get(net).is_some_and(lasts)),
-            });
+            one.covered_by = network.filter(|net| found.get(net).is_some_and(lasts));
+            lifted.push(one);
         }
         if let (Kind::Allow, Some(pins)) = (kind, &self.pins) {
             settle_any(&pins.exceptions.allows, targets.iter().copied())?;
         }
         self.compact(&now);
         Ok(lifted)
+    }
+
+    /// What was set with this note, of these sources and this service.
+    fn noted(
+        &self,
+        kind: Kind,
+        which: Which<'_>,
+        note: &Note,
+        targets: &BTreeSet<Target>,
+    ) -> Result<Vec<Key>, ChangeError> {
+        let ledger = self.journal.read()?.ledger;
+        let is_one = |(key, entry): &(&Key, &Entry)| {
+            key.kind == kind
+                && targets.contains(&key.target)
+                && which
+                    .service
+                    .is_none_or(|name| key.service.as_deref() == Some(name))
+                && entry.note.as_ref() == Some(note)
+        };
+        let found = ledger.iter().filter(is_one);
+        Ok(found.map(|(key, _)| key.clone()).collect())
     }
 
     /// What was done is done: a disk without room for this is the daemon's to complain about.

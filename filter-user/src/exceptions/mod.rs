@@ -19,7 +19,7 @@ mod sync;
 mod target;
 mod text;
 
-pub use change::{Change, ChangeError, Lifted, Order};
+pub use change::{Change, ChangeError, Lifted, Order, Which};
 pub use desk::{Desk, DeskError};
 pub use journal::{Journal, JournalError};
 pub use ledger::{Entry, Key, Kind, Ledger, Op, Record};

@@ -2,6 +2,7 @@
 //! reads it. Checksums are zero, since it verifies none.
 
 use super::question::{Question, What};
+use crate::config::is_ipv6_extension;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An Initial comes in a datagram of at least this size (RFC 9000 s. 14.1).
@@ -77,8 +78,27 @@ fn payload(question: &Question) -> Vec<u8> {
         // An echo request, or zeros.
         What::Icmp if question.source.is_ipv6() => vec![128, 0, 0, 0, 0, 0, 0, 0],
         What::Icmp => vec![8, 0, 0, 0, 0, 0, 0, 0],
+        What::Protocol(number) if question.source.is_ipv6() && is_ipv6_extension(number) => {
+            extension_header(number)
+        }
         What::Protocol(_) => vec![0; 20],
     }
+}
+
+/// 24 bytes, or less where its length counts otherwise, and no header behind it.
+fn extension_header(number: u8) -> Vec<u8> {
+    const NO_NEXT_HEADER: u8 = 59;
+    const ROUTING: u8 = 43;
+    /// One that hosts take (RFC 8754).
+    const SEGMENT_ROUTING: u8 = 4;
+    let kind = if number == ROUTING {
+        SEGMENT_ROUTING
+    } else {
+        0
+    };
+    let mut header = vec![0; 24];
+    header[..3].copy_from_slice(&[NO_NEXT_HEADER, 2, kind]);
+    header
 }
 
 fn datagram(question: &Question, port: u16, payload: &[u8]) -> Vec<u8> {
@@ -154,6 +174,22 @@ mod tests {
             assert_eq!(
                 asked(source, destination, What::Protocol(50), &[]),
                 Parsed::Other { protocol: 50 }
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_an_extension_header_over_ipv6_is_asked_about_as_one() {
+        for number in (0..=u8::MAX).filter(|number| is_ipv6_extension(*number)) {
+            let what = What::Protocol(number);
+            assert_eq!(
+                asked("2001:db8::1", "2001:db8::2", what, &[]),
+                Parsed::Other { protocol: 59 },
+                "{number}"
+            );
+            assert_eq!(
+                asked("192.0.2.1", "192.0.2.2", what, &[]),
+                Parsed::Other { protocol: number }
             );
         }
     }

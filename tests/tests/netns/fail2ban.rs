@@ -49,6 +49,20 @@ fn an_offence_in_a_log_is_a_ban_until_fail2ban_lifts_it() {
         });
         assert_eq!(ask(PATIENCE), Answer::Served);
     }
+    // A longer ban by somebody else is not the jail's to lift.
+    for offender in ["10.77.0.12", "10.77.0.13"] {
+        fail2ban.offend(offender);
+        wait::until("a ban by fail2ban", || ban_of(&host, offender));
+    }
+    let longer = ["ban", "10.77.0.12", "--for", "2days", "--note", "operator"];
+    host.ask(&longer);
+    fail2ban.client(&["set", JAIL, "unbanip", "10.77.0.12"]);
+    fail2ban.client(&["set", JAIL, "unbanip", "10.77.0.13"]);
+    wait::until("the end of the second ban", || {
+        ban_of(&host, "10.77.0.13").is_none().then_some(())
+    });
+    let ban = ban_of(&host, "10.77.0.12").expect("it stays");
+    assert_eq!(ban["note"], "operator");
     // fail2ban lifts its bans when it stops, and restores them with what is left; also while our
     // daemon is dead.
     host.kill();
