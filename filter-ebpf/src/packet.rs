@@ -1,5 +1,7 @@
 //! Bounded reads from a frame: the only way to its bytes.
 
+use crate::parse::quic;
+
 /// A frame.
 pub trait Packet {
     /// Whether the frame, from the Ethernet header on, has bytes up to `end`.
@@ -14,6 +16,12 @@ pub trait Packet {
     #[inline(always)]
     fn load_within<const N: usize>(&self, at: usize, end: usize) -> Option<[u8; N]> {
         if at + N > end { None } else { self.load(at) }
+    }
+
+    /// [`quic::may_hide_initial`], which few packets are asked: in the kernel a function of its own.
+    #[inline(always)]
+    fn may_hide_initial(&self, at: usize, datagram_end: usize, end: usize) -> bool {
+        quic::may_hide_initial(self, at, datagram_end, end)
     }
 }
 

@@ -209,6 +209,23 @@ pub fn quic(first: u8, version: u32, size: usize) -> Vec<u8> {
     packet
 }
 
+/// A 0-RTT or Handshake packet of QUIC, whose first byte and version these are, with connection
+/// ids of these lengths and so many bytes behind its length, which is written in 1, 2 or 4 bytes.
+pub fn quic_long(first: u8, version: u32, ids: [u8; 2], length_bytes: u8, rest: usize) -> Vec<u8> {
+    let mut packet = quic(first, version, 5);
+    for size in ids {
+        packet.push(size);
+        packet.resize(packet.len() + usize::from(size), 0x11);
+    }
+    match length_bytes {
+        1 => packet.push(rest as u8),
+        2 => packet.extend((rest as u16 | 0x4000).to_be_bytes()),
+        _ => packet.extend((rest as u32 | 0x8000_0000).to_be_bytes()),
+    }
+    packet.resize(packet.len() + rest, 0xff);
+    packet
+}
+
 /// An IP packet from one address to another of its family, in a frame.
 pub fn ip(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     match (source, destination) {

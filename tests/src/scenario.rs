@@ -229,15 +229,24 @@ fn payload(random: &mut Random) -> (u8, Vec<u8>) {
         8..=9 => {
             let version = random.pick(&[0, 1, 0x6b33_43cf, 0xff00_001d]);
             let size = random.pick(&[1200, 1200, 1252, 1199, 40, 5]);
-            (
-                17,
-                frame::udp(
-                    port,
-                    &frame::quic(0xc0 | (random.next() as u8 & 0x3f), version, size),
-                ),
-            )
+            let first = 0xc0 | (random.next() as u8 & 0x3f);
+            let datagram = match random.below(3) {
+                0 => frame::quic(first, version, size),
+                _ => coalesced(random, first, version, size),
+            };
+            (17, frame::udp(port, &datagram))
         }
         10 => (random.pick(&[1, 2, 58]), vec![8, 0, 0, 0, 0, 0, 0, 0]),
         _ => (random.pick(&[50, 89, 47, 132, 41, 59]), vec![0; 20]),
     }
+}
+
+/// A QUIC packet with something behind it, for most of them.
+fn coalesced(random: &mut Random, first: u8, version: u32, size: usize) -> Vec<u8> {
+    let ids = [random.pick(&[0, 8, 20, 255]), random.pick(&[0, 8, 20])];
+    let rest = random.pick(&[0, 1, 63, 100, 1100, 1180, 1400]);
+    let mut datagram = frame::quic_long(first, version, ids, random.pick(&[1, 2, 4]), rest);
+    datagram.push(random.pick(&[0x00, 0x40, 0x80, 0xc0]));
+    datagram.resize(size, random.next() as u8);
+    datagram
 }

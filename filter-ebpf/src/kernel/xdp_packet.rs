@@ -1,10 +1,10 @@
 //! A frame where the driver left it.
 
+use super::buffers;
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
 use core::cell::Cell;
-use core::ptr;
 use filter_ebpf::Packet;
 
 /// A frame. Headers are read from the first buffer only, where drivers put them: one that
@@ -14,8 +14,11 @@ pub struct Frame {
     end: usize,
     /// Bytes that are known of: at first those of the first buffer.
     length: Cell<u64>,
-    /// Where there may be more buffers; else null.
     context: *mut xdp_md,
+    /// Whether there may be more buffers.
+    may_go_on: bool,
+    /// Bytes in front of the frame that are none of it.
+    skipped: usize,
 }
 
 impl Frame {
@@ -24,7 +27,7 @@ impl Frame {
     #[inline(always)]
     pub fn in_buffers(ctx: &XdpContext) -> Self {
         Self {
-            context: ctx.ctx,
+            may_go_on: true,
             ..Self::linear(ctx)
         }
     }
@@ -37,7 +40,9 @@ impl Frame {
             start,
             end,
             length: Cell::new(first_buffer(ctx.ctx)),
-            context: ptr::null_mut(),
+            context: ctx.ctx,
+            may_go_on: false,
+            skipped: 0,
         }
     }
 
@@ -47,6 +52,7 @@ impl Frame {
         let whole = Self::linear(ctx);
         Self {
             start: whole.start + size,
+            skipped: size,
             length: Cell::new(whole.length.get() - size as u64),
             ..whole
         }
@@ -62,7 +68,7 @@ impl Frame {
     /// Bytes in all buffers.
     #[inline(always)]
     pub fn whole_length(&self) -> u64 {
-        if !self.context.is_null() {
+        if self.may_go_on {
             // SAFETY: the context is the program's own argument.
             self.length
                 .set(unsafe { bpf_xdp_get_buff_len(self.context) });
@@ -73,7 +79,7 @@ impl Frame {
     /// Once the length of the whole is known.
     #[inline(always)]
     pub fn is_longer_than_its_first_buffer(&self) -> bool {
-        !self.context.is_null() && self.length() > first_buffer(self.context)
+        self.may_go_on && self.length() > first_buffer(self.context)
     }
 }
 
@@ -109,5 +115,16 @@ impl Packet for Frame {
         }
         // SAFETY: [from, from + N) was just found to lie inside the first buffer.
         Some(unsafe { *(from as *const [u8; N]) })
+    }
+
+    #[inline(always)]
+    fn may_hide_initial(&self, at: usize, datagram_end: usize, end: usize) -> bool {
+        let skipped = self.skipped;
+        buffers::may_hide_initial(
+            self.context,
+            at + skipped,
+            datagram_end + skipped,
+            end + skipped,
+        )
     }
 }

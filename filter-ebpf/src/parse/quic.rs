@@ -10,6 +10,8 @@ const VERSION_1: u32 = 1;
 const VERSION_2: u32 = 0x6b33_43cf;
 const INITIAL_1: u8 = 0x00;
 const INITIAL_2: u8 = 0x10;
+/// More than any client puts into a packet, and few enough for the verifier's bounds.
+const LONGEST: u32 = 0x3fff;
 /// An Initial comes in a datagram of at least this size (RFC 9000 s. 14.1).
 const INITIAL_DATAGRAM: usize = 1200;
 
@@ -39,16 +41,60 @@ pub fn classify<P: Packet + ?Sized>(packet: &P, at: usize, length: usize, end: u
     if header[0] & LONG_HEADER == 0 {
         return Quic::Other;
     }
-    let is_initial = match header.u32_at::<1>() {
+    let initial = match header.u32_at::<1>() {
         // Version negotiation, which only servers send.
-        0 => false,
-        VERSION_1 => header[0] & TYPE == INITIAL_1,
-        VERSION_2 => header[0] & TYPE == INITIAL_2,
-        _ => true,
+        0 => return Quic::Other,
+        VERSION_1 => INITIAL_1,
+        VERSION_2 => INITIAL_2,
+        _ => header[0] & TYPE,
     };
-    match is_initial {
+    match header[0] & TYPE == initial {
         true if length < INITIAL_DATAGRAM => Quic::ShortInitial,
         true => Quic::Initial,
+        false if length < INITIAL_DATAGRAM => Quic::Other,
+        false if packet.may_hide_initial(at, at + length, end) => Quic::Initial,
         false => Quic::Other,
     }
+}
+
+/// A datagram may carry several packets (RFC 9000 s. 12.2). No client puts one with a long header
+/// behind a 0-RTT or Handshake packet, as stands at `at`: it would hide an Initial from its rate. So
+/// would what cannot be read of it.
+#[inline(always)]
+pub fn may_hide_initial<P: Packet + ?Sized>(
+    packet: &P,
+    at: usize,
+    datagram_end: usize,
+    end: usize,
+) -> bool {
+    match next_packet(packet, at, end) {
+        Some(next) if next >= datagram_end => false,
+        Some(next) => {
+            let first = packet.load_within::<1>(next, end);
+            first.is_none_or(|[first]| first & LONG_HEADER != 0)
+        }
+        None => true,
+    }
+}
+
+/// Where a packet of a 0-RTT or Handshake type ends (RFC 9000 s. 17.2).
+#[inline(always)]
+fn next_packet<P: Packet + ?Sized>(packet: &P, at: usize, end: usize) -> Option<usize> {
+    let destination_id = at + 5;
+    let [size] = packet.load_within::<1>(destination_id, end)?;
+    let source_id = destination_id + 1 + usize::from(size);
+    let [size] = packet.load_within::<1>(source_id, end)?;
+    let length = source_id + 1 + usize::from(size);
+    // Of one, two, four or eight bytes (RFC 9000 s. 16); no datagram needs the longest.
+    let number = packet.load_within::<4>(length, end)?.u32_at::<0>();
+    let (size, rest) = match number >> 30 {
+        0 => (1, number >> 24 & 0x3f),
+        1 => (2, number >> 16 & 0x3fff),
+        2 => (4, number & 0x3fff_ffff),
+        _ => return None,
+    };
+    if rest > LONGEST {
+        return None;
+    }
+    Some(length + size + rest as usize)
 }

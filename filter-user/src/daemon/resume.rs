@@ -5,8 +5,10 @@ use super::Daemon;
 use super::prepare::text_hash;
 use super::shared::unix_now;
 use crate::applied::{Applied, Stage};
+use crate::config::policy::Policy;
 use crate::config::{HostFacts, Loaded};
 use crate::configured::Beside;
+use crate::ids::Book;
 use crate::in_force::InForce;
 use crate::kernel::clock;
 use crate::kernel::netlink::Link;
@@ -34,7 +36,12 @@ pub(super) enum Resumed {
 }
 
 /// Compares the record with what the kernel has.
-pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> Resumed {
+pub(super) fn applied(
+    locations: &Locations,
+    book: &Book,
+    active: Active,
+    config: &Path,
+) -> Resumed {
     let folder = &locations.state_directory;
     let Some(applied) = Applied::recover(folder, &locations.pin_path) else {
         last_good::forget_candidates(folder, None);
@@ -49,7 +56,7 @@ pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> R
         return Resumed::Settled(Some(applied));
     };
     if applied.is_pending(active) && !active.is_reverted(clock::boot_seconds()) {
-        match candidate(&applied, folder) {
+        match candidate(&applied, folder, book) {
             Ok(candidate) => return Resumed::Pending { applied, candidate },
             Err(error) => tracing::error!("the candidate cannot be waited for: {error:#}"),
         }
@@ -57,15 +64,23 @@ pub(super) fn applied(locations: &Locations, active: Active, config: &Path) -> R
     Resumed::Settled(Some(settled(applied, active, deadline, folder, config)))
 }
 
-/// What waits, if it is what was applied.
-fn candidate(applied: &Applied, folder: &Path) -> anyhow::Result<Box<Loaded>> {
+/// What waits, if it is what was applied, and the numbers that it is judged by are known.
+fn candidate(applied: &Applied, folder: &Path, book: &Book) -> anyhow::Result<Box<Loaded>> {
     let kept = Kept::Candidate(applied.generation);
     let candidate = last_good::load(kept, folder, &HostFacts::read())?;
     let candidate = candidate.context("it is gone from the state directory")?;
     if text_hash(&candidate) != applied.sha256 {
         bail!("the state directory holds another candidate");
     }
+    numbers(book, &candidate.policy).context("the numbers of its interfaces are lost")?;
     Ok(Box::new(candidate))
+}
+
+/// Of a policy's interfaces, in their order; none if one is not known.
+pub(super) fn numbers(book: &Book, policy: &Policy) -> Option<Vec<u8>> {
+    let interfaces = policy.interfaces.iter();
+    let numbers = interfaces.map(|interface| book.interfaces.number(&interface.name));
+    numbers.collect()
 }
 
 /// It waits no more: to what end it came.
@@ -175,7 +190,8 @@ impl Daemon {
         {
             let view = self.shared.view();
             let number = |name: &str| view.book.interfaces.number(name);
-            self.slots = own.iter().filter_map(|i| number(&i.name)).collect();
+            // Known of each: it would not have been waited for otherwise.
+            self.slots = numbers(&view.book, &candidate.policy).unwrap_or_default();
             let kept = previous.iter().flat_map(|loaded| &loaded.policy.interfaces);
             let kept = kept.filter(|i| own.iter().all(|own| own.name != i.name));
             let kept = kept.filter_map(|i| Some((i.clone(), number(&i.name)?)));

@@ -2,6 +2,7 @@
 //! Also what the packet program, or a command without a daemon, has done already.
 
 use super::Daemon;
+use super::resume::numbers;
 use super::shared::unix_now;
 use crate::applied::{Applied, Stage};
 use crate::config::HostFacts;
@@ -138,18 +139,15 @@ impl Daemon {
         self.kept.clear();
         self.applied = Some(applied);
         let is_known = match previous {
-            Ok(Some(loaded)) => {
-                let slots = {
-                    let view = self.shared.view();
-                    let interfaces = loaded.policy.interfaces.iter();
-                    let slots = interfaces.filter_map(|i| view.book.interfaces.number(&i.name));
-                    slots.collect()
-                };
-                self.slots = slots;
-                self.files = loaded.files();
-                self.policy = Arc::new(loaded.policy);
-                true
-            }
+            Ok(Some(loaded)) => match numbers(&self.shared.view().book, &loaded.policy) {
+                Some(slots) => {
+                    self.slots = slots;
+                    self.files = loaded.files();
+                    self.policy = Arc::new(loaded.policy);
+                    true
+                }
+                None => false,
+            },
             Ok(None) => false,
             Err(error) => {
                 tracing::error!("the policy before is in force, but its files are lost: {error}");

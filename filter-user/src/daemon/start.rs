@@ -68,7 +68,8 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     let has_counted = counted.is_some();
     let counted = counted.unwrap_or_default();
     let book = book(&locations, has_counted, &counted);
-    let resumed = resume::applied(&locations, active.unwrap_or(Active::from_word(0)), &config);
+    let active = active.unwrap_or(Active::from_word(0));
+    let resumed = resume::applied(&locations, &book, active, &config);
     let first = match &resumed {
         Resumed::Pending { candidate, .. } => First::Pending(candidate.policy.clone()),
         Resumed::Settled(applied) => {

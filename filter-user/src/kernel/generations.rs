@@ -29,6 +29,8 @@ pub struct Generations {
     filled: [bool; SLOTS],
     /// What was in force, if packets may still be judged by it: the wait for them failed.
     left: Option<Active>,
+    /// What was put in force last.
+    placed: Option<Active>,
 }
 
 /// A generation that is in force.
@@ -99,6 +101,7 @@ impl Generations {
             no_pages,
             filled: [true; SLOTS],
             left: None,
+            placed: None,
         })
     }
 
@@ -115,7 +118,7 @@ impl Generations {
         placement: Placement,
     ) -> Result<Placed, KernelError> {
         let before = state.active();
-        let slot = free_slot(before, self.left);
+        let slot = self.free_slot(before);
         let fixed_map = filled_fixed(fixed)?;
         let pages_map = filled_pages(pages)?;
         self.set(slot, &fixed_map, pages_map.as_ref())?;
@@ -125,6 +128,7 @@ impl Generations {
             return Err(KernelError::Overtaken);
         }
         // From here on the new policy judges.
+        self.placed = Some(after);
         self.left = before.is_set().then_some(before);
         // This waits for the packets that still read the old slot...
         let waited = self.set(slot, &fixed_map, pages_map.as_ref());
@@ -155,7 +159,13 @@ impl Generations {
     /// # Errors
     /// The kernel's refusal.
     pub fn wait_for_packets(&mut self, state: &StateMap) -> Result<(), KernelError> {
-        self.empty(free_slot(state.active(), self.left))
+        self.empty(self.free_slot(state.active()))
+    }
+
+    /// Nobody has waited for the packets of a policy that somebody went back from either.
+    fn free_slot(&self, active: Active) -> u32 {
+        let left = self.left.or(self.placed.filter(|placed| *placed != active));
+        free_slot(active, left)
     }
 
     fn set(
@@ -283,5 +293,20 @@ mod tests {
         assert_eq!(reloaded, Active::settled(1, 4));
         let renewed = Placement::Renewed.active(reloaded, 2);
         assert_eq!(renewed, Active::settled(2, 5));
+    }
+    #[test]
+    fn a_slot_that_somebody_has_just_gone_back_from_is_not_free() {
+        for (slot, revert) in (0..16).map(|pair| (pair / 4, pair % 4)) {
+            for placed in [
+                Active::keeping(slot, revert, 7),
+                Active::pending(slot, revert, 7, 100),
+            ] {
+                for now in [placed.rolled_back(), placed.confirmed()] {
+                    let free = free_slot(now, Some(placed));
+                    assert!(free < 4 && is_free(now, free), "{placed:?} {now:?}");
+                    assert!(is_free(placed, free), "{placed:?} {now:?}");
+                }
+            }
+        }
     }
 }

@@ -194,10 +194,11 @@ fn transport(
             let quic_initial = match quic {
                 [first, a, b, c, d, ..] if first & 0x80 != 0 => {
                     let kind = first / 16 % 4;
+                    let behind = length - 8 >= 1200 && hides_a_packet(quic, length - 8);
                     match u32::from_be_bytes([*a, *b, *c, *d]) {
                         0 => false,
-                        1 => kind == 0,
-                        0x6b33_43cf => kind == 1,
+                        1 => kind == 0 || behind,
+                        0x6b33_43cf => kind == 1 || behind,
                         _ => true,
                     }
                 }
@@ -217,5 +218,32 @@ fn transport(
         }
         (1 | 2, true) | (58, false) => Some(Carried::Icmp),
         (other, _) => Some(Carried::Other(other)),
+    }
+}
+
+/// Whether behind the QUIC packet at the start of a datagram there may be another one with a long
+/// header: what can be seen of the datagram, and its length.
+fn hides_a_packet(seen: &[u8], length: usize) -> bool {
+    let end = || {
+        let mut rest = seen.get(5..)?;
+        for _ in 0..2 {
+            let (id, after) = rest.split_first()?;
+            rest = after.get(usize::from(*id)..)?;
+        }
+        // Four bytes are there, whatever the length takes of them.
+        let number = number(rest, 0)? << 16 | number(rest, 2)?;
+        let (bytes, packet) = match number >> 30 {
+            0 => (1, number >> 24),
+            1 => (2, number >> 16 & 0x3fff),
+            2 => (4, number & 0x3fff_ffff),
+            _ => return None,
+        };
+        let start = seen.len() - rest.len();
+        (packet < 0x4000).then_some(start + bytes + packet)
+    };
+    match end() {
+        Some(end) if end >= length => false,
+        Some(end) => seen.get(end).is_none_or(|first| first & 0x80 != 0),
+        None => true,
     }
 }
