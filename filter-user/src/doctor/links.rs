@@ -65,10 +65,7 @@ fn bound_sockets(facts: &Facts, findings: &mut Vec<Finding>) {
     let mut by_device: BTreeMap<&str, Vec<&BoundSocket>> = BTreeMap::new();
     for socket in &facts.bound {
         let link = facts.links.iter().find(|link| link.index == socket.device);
-        if let Some(link) = link
-            && (link.kind == "vrf" || ON_TOP.contains(&link.kind.as_str()))
-            && (link.kind == "vrf" || is_covered(link, facts))
-        {
+        if let Some(link) = link.filter(|link| is_looked_up_as_another(link, facts)) {
             by_device.entry(&link.name).or_default().push(socket);
         }
     }
@@ -97,6 +94,29 @@ fn bound_sockets(facts: &Facts, findings: &mut Vec<Finding>) {
                 .fix(fix),
         );
     }
+}
+
+/// Whether the packet program looks for this device's sockets as those of another: the one that it
+/// runs on.
+fn is_looked_up_as_another(link: &Link, facts: &Facts) -> bool {
+    match link.kind.as_str() {
+        "vrf" => true,
+        // In native mode a bond's program runs on its members.
+        "bond" => facts.is_configured(&link.name) || is_above_a_configured(link, facts),
+        "team" | "bridge" => is_above_a_configured(link, facts),
+        kind => ON_TOP.contains(&kind) && is_covered(link, facts),
+    }
+}
+
+/// Whether a configured device belongs to this one, or to what belongs to it.
+fn is_above_a_configured(link: &Link, facts: &Facts) -> bool {
+    let master = |of: &Link| facts.links.iter().find(|l| Some(l.index) == of.master);
+    let configured = facts.links.iter().filter(|l| facts.is_configured(&l.name));
+    // Sixteen devices on top of each other are no real host.
+    let above = |of| std::iter::successors(master(of), |l| master(l)).take(16);
+    configured
+        .flat_map(above)
+        .any(|above| above.index == link.index)
 }
 
 fn vrfs(facts: &Facts, findings: &mut Vec<Finding>) {

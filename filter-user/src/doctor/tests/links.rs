@@ -35,6 +35,33 @@ fn sockets_that_cannot_be_told_are_named_under_drop_only() {
     }
     assert_eq!(found("pass", bound), []);
     assert_eq!(found("pass", unknown), []);
+    // The program runs on a member of a bond that belongs to a bridge.
+    let of_a_member = |socket: u32, is_member: bool| {
+        move |f: &mut Facts| {
+            f.links[0].master = is_member.then_some(6);
+            f.links.push(Link {
+                master: Some(7),
+                ..link(6, "bond0", "bond")
+            });
+            f.links.push(link(7, "br0", "bridge"));
+            f.bound.push(BoundSocket {
+                device: socket,
+                address: [0, 0, 0, 0].into(),
+                port: 123,
+                is_tcp: false,
+            });
+        }
+    };
+    for device in [6, 7] {
+        one(
+            &found("drop", of_a_member(device, true)),
+            Severity::Warning,
+            Check::BoundSockets,
+            "[\"123/udp\"]",
+        );
+        assert_eq!(found("drop", of_a_member(device, false)), []);
+    }
+    assert_eq!(found("drop", of_a_member(2, true)), []);
     let in_vrf = |f: &mut Facts| {
         f.links.push(link(8, "red", "vrf"));
         f.devices[0].link.master = Some(8);
