@@ -12,7 +12,7 @@ use crate::command;
 use crate::workspace::Workspace;
 
 /// From the checkout, to the host.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 12] = [
     ("config/edge-filter.toml", "etc/edge-filter/config.toml"),
     (
         "config/fail2ban/action.d/edge-filter.conf",
@@ -38,8 +38,6 @@ const FILES: [(&str, &str); 14] = [
     ("CHANGELOG.md", "usr/share/doc/edge-filter/CHANGELOG.md"),
     ("LICENSE-MIT", "usr/share/doc/edge-filter/LICENSE-MIT"),
     ("LICENSE-APACHE", "usr/share/doc/edge-filter/LICENSE-APACHE"),
-    ("docs/rescue.md", "usr/share/doc/edge-filter/rescue.md"),
-    ("docs/metrics.md", "usr/share/doc/edge-filter/metrics.md"),
     (
         "config/example.toml",
         "usr/share/doc/edge-filter/examples/example.toml",
@@ -49,6 +47,10 @@ const FILES: [(&str, &str); 14] = [
         "usr/share/doc/edge-filter/examples/partners.txt",
     ),
 ];
+
+/// What the README links to.
+const DOCS: [&str; 3] = ["docs", "docs/pictures", "docs/performance"];
+const DOCS_OF_PACKAGE: &str = "usr/share/doc/edge-filter";
 
 /// Shell, and where it looks for completions.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -68,6 +70,12 @@ const GLIBC_MINOR: u32 = 34;
 pub fn lay_out(workspace: &Workspace, dist: &Dist) -> Result<()> {
     for (from, to) in FILES {
         place(&workspace.root().join(from), &dist.tree.join(to), 0o644)?;
+    }
+    for folder in DOCS {
+        place_files(
+            &workspace.root().join(folder),
+            &dist.tree.join(DOCS_OF_PACKAGE).join(folder),
+        )?;
     }
     let binary = dist.tree.join("usr/bin/edge-filter");
     let architecture = dist.architecture;
@@ -124,6 +132,17 @@ fn place(from: &Path, to: &Path, mode: u32) -> Result<()> {
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     fs::set_permissions(to, fs::Permissions::from_mode(mode))
         .with_context(|| format!("cannot change {}", to.display()))
+}
+
+/// The files of a folder, not those of folders in it.
+fn place_files(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            place(&entry.path(), &to.join(entry.file_name()), 0o644)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(to: &Path, text: &str) -> Result<()> {
