@@ -26,14 +26,14 @@ use kernel::{Frame, KernelTables, Shared, buffers, clock, finish, judge, questio
 #[xdp(frags)]
 #[inline(always)]
 pub fn edge_filter(ctx: XdpContext) -> u32 {
-    run(&ctx, Frame::in_buffers(&ctx))
+    run::<true>(&ctx, Frame::in_buffers(&ctx))
 }
 
-/// For older kernels.
+/// For older kernels, and so without their helpers (`xtask` looks).
 #[xdp]
 #[inline(always)]
 pub fn edge_filter_linear(ctx: XdpContext) -> u32 {
-    run(&ctx, Frame::linear(&ctx))
+    run::<false>(&ctx, Frame::linear(&ctx))
 }
 
 /// Never attached: `explain` asks it by test run. It judges as the others do, counts nothing,
@@ -49,16 +49,16 @@ pub fn edge_filter_explain(ctx: XdpContext) -> u32 {
 }
 
 #[inline(always)]
-fn run(ctx: &XdpContext, frame: Frame) -> u32 {
+fn run<const IN_BUFFERS: bool>(ctx: &XdpContext, frame: Frame) -> u32 {
     let (mut decision, interface) = judge(ctx, &frame, false);
     let mut length = frame.length();
     if decision.may_be_cut_short() {
         length = frame.whole_length();
-        if decision.is_reported() && frame.is_longer_than_its_first_buffer() {
+        if IN_BUFFERS && decision.is_of_the_parser() && frame.is_longer_than_its_first_buffer() {
             decision = buffers::judge_again(ctx);
         }
     }
-    finish(ctx, decision, interface, length)
+    finish::<IN_BUFFERS>(ctx, decision, interface, length)
 }
 
 /// As [`judge`].

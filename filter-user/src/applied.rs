@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::in_force::InForce;
+use crate::last_good::{self, Kept};
 use crate::state_directory::{self, StateError};
 use filter_common::state::Active;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,15 @@ pub enum Stage {
         /// Since then.
         at: u64,
     },
+}
+
+/// Files that are of what was applied, with the one before kept beside them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Undo {
+    /// The configured one.
+    pub config: bool,
+    /// The last good copy.
+    pub last_good: bool,
 }
 
 impl Applied {
@@ -142,6 +152,26 @@ impl Applied {
         match self.stage {
             Stage::Confirmed { .. } => Some((&self.previous, &self.sha256)),
             _ => None,
+        }
+    }
+
+    /// What of the files a rollback has to undo, judged by what they hold: whoever applied it may have
+    /// ended behind any step.
+    pub fn to_undo(&self, state_directory: &Path) -> Undo {
+        if !matches!(self.stage, Stage::Confirmed { .. }) {
+            return Undo::default();
+        }
+        // The last good copy is moved away first, then the candidate takes its place.
+        let is_here = |kept: Kept| kept.path(state_directory).exists();
+        let has_copy_before = is_here(Kept::Candidate(self.generation)) && is_here(Kept::LastGood);
+        let is_configured = std::fs::read(&self.config)
+            .is_ok_and(|text| last_good::sha256([&text[..]].into_iter()) == self.sha256);
+        let was_configured_before = has_copy_before
+            && last_good::config_hash(Kept::LastGood, state_directory).as_ref()
+                == Some(&self.sha256);
+        Undo {
+            config: is_configured && !was_configured_before,
+            last_good: !has_copy_before,
         }
     }
 

@@ -93,7 +93,8 @@ pub fn forget_candidates(state_directory: &Path, but: Option<u32>) {
     let entries = std::fs::read_dir(state_directory).into_iter().flatten();
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_one = name.starts_with(CANDIDATE) && !name.ends_with(".damaged");
+        let is_one = name.starts_with(CANDIDATE) || name == "candidate";
+        let is_one = is_one && !name.ends_with(".damaged");
         if is_one
             && but.as_ref() != Some(&path)
             && let Err(error) = state_directory::remove(&path)
@@ -111,6 +112,15 @@ pub fn sha256<'a>(texts: impl Iterator<Item = &'a [u8]>) -> String {
     }
     let bytes = hash.finalize();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the configured file of a kept policy hashes to; none if there is no such copy, or only a
+/// damaged one.
+pub fn config_hash(kept: Kept, state_directory: &Path) -> Option<String> {
+    let bytes = std::fs::read(kept.path(state_directory)).ok()?;
+    let files = split(&bytes).ok()?;
+    let (_, config) = files.first()?;
+    Some(sha256([*config].into_iter()))
 }
 
 /// Why a kept policy does not help.

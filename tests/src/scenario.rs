@@ -241,12 +241,27 @@ fn payload(random: &mut Random) -> (u8, Vec<u8>) {
     }
 }
 
-/// A QUIC packet with something behind it, for most of them.
+/// QUIC packets in one datagram, or what looks a little like them.
 fn coalesced(random: &mut Random, first: u8, version: u32, size: usize) -> Vec<u8> {
-    let ids = [random.pick(&[0, 8, 20, 255]), random.pick(&[0, 8, 20])];
-    let rest = random.pick(&[0, 1, 63, 100, 1100, 1180, 1400]);
-    let mut datagram = frame::quic_long(first, version, ids, random.pick(&[1, 2, 4]), rest);
-    datagram.push(random.pick(&[0x00, 0x40, 0x80, 0xc0]));
+    let mut datagram = Vec::new();
+    for _ in 0..1 + random.below(5) {
+        let ids = [random.pick(&[0, 8, 20, 255]), random.pick(&[0, 8, 20])];
+        let rest = random.pick(&[0, 1, 63, 100, 300, 1100, 1180, 1400]);
+        let first = random.pick(&[first, 0xd0, 0xe0]);
+        let version = random.pick(&[version, 1]);
+        datagram.extend(frame::quic_long(
+            first,
+            version,
+            ids,
+            random.pick(&[1, 2, 4]),
+            rest,
+        ));
+    }
+    datagram.extend(frame::quic(
+        random.pick(&[0x00, 0x40, 0x80, 0xc0]),
+        version,
+        5,
+    ));
     datagram.resize(size, random.next() as u8);
     datagram
 }

@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
+use crate::bpf_calls;
 use crate::command;
 use crate::progress::{self, say};
 use crate::workspace::Workspace;
@@ -207,6 +208,27 @@ fn check(bytes: &[u8], needs_compare_and_swap: bool) -> Result<()> {
     }
     if needs_compare_and_swap && !has_compare_and_swap(&file) {
         bail!("it has no compare-and-swap: rates would lose updates; was target-cpu=v3 dropped?");
+    }
+    if needs_compare_and_swap {
+        check_linear(&file)?;
+    }
+    Ok(())
+}
+
+/// The programs for kernels that have no frames in several buffers.
+fn check_linear(file: &object::File<'_>) -> Result<()> {
+    /// Helpers since Linux 5.18 (`enum bpf_func_id`).
+    const BUFFERS: [u32; 3] = [188, 189, 190];
+    for entry in ["edge_filter_linear", "edge_filter_explain"] {
+        let helpers = bpf_calls::helpers(file, entry)?;
+        let new: Vec<_> = helpers.iter().filter(|h| BUFFERS.contains(h)).collect();
+        if !new.is_empty() {
+            bail!("{entry} calls helpers {new:?}, which kernels before 5.18 do not have");
+        }
+    }
+    let helpers = bpf_calls::helpers(file, "edge_filter")?;
+    if !BUFFERS[..2].iter().all(|helper| helpers.contains(helper)) {
+        bail!("edge_filter does not read further buffers: {helpers:?}");
     }
     Ok(())
 }

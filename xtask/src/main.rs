@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod bpf_calls;
 mod bpf_object;
 mod build;
 mod check;

@@ -1,6 +1,6 @@
 //! What `decide` says of a packet, as one word: every packet carries one through the program.
 
-use super::{OUTCOMES, Outcome, ROWS};
+use super::{OUTCOMES, Outcome, ROWS, Reason};
 
 /// The outcome, the service's number, and whether the service logs the connection that this packet
 /// opens.
@@ -98,6 +98,13 @@ impl Decision {
     #[inline(always)]
     pub const fn may_be_cut_short(self) -> bool {
         self.0 & Outcome::CUT_SHORT != 0
+    }
+
+    /// Whether the parser made it, for want of a header perhaps.
+    #[inline(always)]
+    pub const fn is_of_the_parser(self) -> bool {
+        const PARSER: u32 = 1 << Reason::Malformed as u32 | 1 << Reason::Fragment as u32;
+        PARSER >> self.reason_number() & 1 != 0
     }
 
     /// Number of the reason.

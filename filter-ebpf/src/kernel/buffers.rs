@@ -8,7 +8,6 @@ use aya_ebpf::helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 use filter_common::verdict::{Decision, Outcome};
 use filter_ebpf::Packet;
-use filter_ebpf::parse::quic;
 
 /// Bytes of the longest header that is read as a whole: IPv6's.
 pub const LONGEST: usize = 40;
@@ -33,6 +32,12 @@ impl Buffers {
             header: HEADER.get_ptr_mut(0)?,
         })
     }
+
+    /// Bytes in all of them.
+    #[inline(always)]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
 }
 
 impl Packet for Buffers {
@@ -46,7 +51,8 @@ impl Packet for Buffers {
         const { assert!(N <= LONGEST) };
         let header = self.header.cast();
         // SAFETY: the context is the program's own argument, and there is room for N bytes in this
-        // CPU's own slot of the map; XDP does not nest on a CPU.
+        // CPU's own slot of the map. XDP does not nest on a CPU (nor is it preempted there, but by a
+        // kernel with PREEMPT_RT whose CPUs need no lock for bottom halves, which nobody has tried).
         let done = unsafe { bpf_xdp_load_bytes(self.context, at as u32, header, N as u32) };
         if done != 0 {
             return None;
@@ -54,28 +60,6 @@ impl Packet for Buffers {
         // SAFETY: as above.
         Some(unsafe { *header.cast::<[u8; N]>() })
     }
-
-    #[inline(always)]
-    fn may_hide_initial(&self, at: usize, datagram_end: usize, end: usize) -> bool {
-        may_hide_initial(self.context, at, datagram_end, end)
-    }
-}
-
-/// As a function of its own: see `ending`. Offsets are the context's.
-#[inline(always)]
-pub fn may_hide_initial(context: *mut xdp_md, at: usize, datagram_end: usize, end: usize) -> bool {
-    edge_filter_quic(context, at as u64, datagram_end as u64, end as u64) != 0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn edge_filter_quic(ctx: *mut xdp_md, at: u64, datagram_end: u64, end: u64) -> u32 {
-    let ctx = XdpContext::new(ctx);
-    let (at, datagram_end, end) = (at as usize, datagram_end as usize, end as usize);
-    let frame = Buffers::of(&ctx);
-    frame
-        .is_none_or(|frame| quic::may_hide_initial(&frame, at, datagram_end, end))
-        .into()
 }
 
 /// The decision on a frame whose first buffer told too little. A function of its own: see `ending`.

@@ -4,10 +4,13 @@
 //! pays one comparison.
 //!
 //! What is told is read from the frame again: the packet's way carries nothing for it.
+//!
+//! `IN_BUFFERS`: frames may go on in more buffers, and the kernel has the helpers to read them. Older
+//! ones refuse a program that calls one, so each of these functions is there twice.
 
 use super::maps::{EVENT_BUDGETS, EVENT_LIMITS, EVENTS};
 use super::tables::Shared;
-use super::{Buffers, clock, record};
+use super::{Buffers, Frame, clock, record};
 use aya_ebpf::bindings::xdp_action::{XDP_ABORTED, XDP_DROP, XDP_PASS};
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::programs::XdpContext;
@@ -17,10 +20,15 @@ use filter_ebpf::parse::describe::describe;
 
 /// Counts a packet, and ends it. Returns the verdict.
 #[inline(always)]
-pub fn finish(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
+pub fn finish<const IN_BUFFERS: bool>(
+    ctx: &XdpContext,
+    decision: Decision,
+    interface: u32,
+    length: u64,
+) -> u32 {
     record::count(decision, interface, length);
     if decision.is_reported() {
-        end(ctx, decision, interface, length)
+        end::<IN_BUFFERS>(ctx, decision, interface, length)
     } else {
         XDP_PASS
     }
@@ -28,7 +36,12 @@ pub fn finish(ctx: &XdpContext, decision: Decision, interface: u32, length: u64)
 
 /// In a flood nearly every packet is one of those that no budget is left for: they end here.
 #[inline(always)]
-fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32 {
+fn end<const IN_BUFFERS: bool>(
+    ctx: &XdpContext,
+    decision: Decision,
+    interface: u32,
+    length: u64,
+) -> u32 {
     let reason = decision.reason_number();
     if let Some(budget) = budget()
         && budget.is_spent(reason, clock::tick())
@@ -37,15 +50,40 @@ fn end(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) -> u32
         budget.count_lost(reason);
         return verdict(decision);
     }
-    edge_filter_end(ctx.ctx, decision.to_bits(), interface, length)
+    if IN_BUFFERS {
+        edge_filter_end(ctx.ctx, decision.to_bits(), interface, length)
+    } else {
+        edge_filter_end_linear(ctx.ctx, decision.to_bits(), interface, length)
+    }
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn edge_filter_end(ctx: *mut xdp_md, decision: u32, interface: u32, length: u64) -> u32 {
+    tell::<true>(ctx, decision, interface, length)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_end_linear(
+    ctx: *mut xdp_md,
+    decision: u32,
+    interface: u32,
+    length: u64,
+) -> u32 {
+    tell::<false>(ctx, decision, interface, length)
+}
+
+#[inline(always)]
+fn tell<const IN_BUFFERS: bool>(
+    ctx: *mut xdp_md,
+    decision: u32,
+    interface: u32,
+    length: u64,
+) -> u32 {
     let ctx = XdpContext::new(ctx);
     let decision = Decision::from_bits(decision);
-    report(&ctx, decision, interface, length);
+    report::<IN_BUFFERS>(&ctx, decision, interface, length);
     record::log(&ctx, decision, interface);
     verdict(decision)
 }
@@ -71,7 +109,12 @@ fn budget() -> Option<&'static mut Budget> {
 
 /// Sends an event, or counts it as lost.
 #[inline(always)]
-fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
+fn report<const IN_BUFFERS: bool>(
+    ctx: &XdpContext,
+    decision: Decision,
+    interface: u32,
+    length: u64,
+) {
     let Some(budget) = budget() else {
         return;
     };
@@ -90,7 +133,12 @@ fn report(ctx: &XdpContext, decision: Decision, interface: u32, length: u64) {
     let outcome = u32::from(decision.outcome().number());
     let service = u32::from(decision.service().unwrap_or(0));
     let decision = outcome | service << 8 | interface << 16;
-    if edge_filter_event(ctx.ctx, decision, length, now) == SENT {
+    let sent = if IN_BUFFERS {
+        edge_filter_event(ctx.ctx, decision, length, now)
+    } else {
+        edge_filter_event_linear(ctx.ctx, decision, length, now)
+    };
+    if sent == SENT {
         budget.count_sent();
     } else {
         budget.count_lost(reason);
@@ -104,6 +152,22 @@ const SENT: u32 = 1;
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn edge_filter_event(ctx: *mut xdp_md, decision: u32, length: u64, now: u64) -> u32 {
+    send::<true>(ctx, decision, length, now)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_event_linear(
+    ctx: *mut xdp_md,
+    decision: u32,
+    length: u64,
+    now: u64,
+) -> u32 {
+    send::<false>(ctx, decision, length, now)
+}
+
+#[inline(always)]
+fn send<const IN_BUFFERS: bool>(ctx: *mut xdp_md, decision: u32, length: u64, now: u64) -> u32 {
     let ctx = XdpContext::new(ctx);
     let Some(mut entry) = EVENTS.reserve(0) else {
         return 0;
@@ -120,7 +184,10 @@ extern "C" fn edge_filter_event(ctx: *mut xdp_md, decision: u32, length: u64, no
         interface: (decision >> 16) as u8,
         ..Event::default()
     });
-    if let Some(frame) = Buffers::of(&ctx) {
+    let first = Frame::of_length(&ctx, length);
+    if !IN_BUFFERS || !first.is_longer_than_its_first_buffer() {
+        describe(&first, event);
+    } else if let Some(frame) = Buffers::of(&ctx) {
         describe(&frame, event);
     }
     entry.submit(0);

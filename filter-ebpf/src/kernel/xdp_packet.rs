@@ -1,11 +1,12 @@
 //! A frame where the driver left it.
 
-use super::buffers;
+use super::Buffers;
 use aya_ebpf::bindings::xdp_md;
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::programs::XdpContext;
 use core::cell::Cell;
 use filter_ebpf::Packet;
+use filter_ebpf::parse::quic;
 
 /// A frame. Headers are read from the first buffer only, where drivers put them: one that
 /// reaches beyond it is cut short, and the frame is then read once more, as `Buffers`.
@@ -15,7 +16,7 @@ pub struct Frame {
     /// Bytes that are known of: at first those of the first buffer.
     length: Cell<u64>,
     context: *mut xdp_md,
-    /// Whether there may be more buffers.
+    /// Whether there may be more buffers, of which `length` does not know yet.
     may_go_on: bool,
     /// Bytes in front of the frame that are none of it.
     skipped: usize,
@@ -28,6 +29,15 @@ impl Frame {
     pub fn in_buffers(ctx: &XdpContext) -> Self {
         Self {
             may_go_on: true,
+            ..Self::linear(ctx)
+        }
+    }
+
+    /// A frame of this length in all buffers.
+    #[inline(always)]
+    pub fn of_length(ctx: &XdpContext, length: u64) -> Self {
+        Self {
+            length: Cell::new(length),
             ..Self::linear(ctx)
         }
     }
@@ -79,7 +89,7 @@ impl Frame {
     /// Once the length of the whole is known.
     #[inline(always)]
     pub fn is_longer_than_its_first_buffer(&self) -> bool {
-        self.may_go_on && self.length() > first_buffer(self.context)
+        self.length() > first_buffer(self.context)
     }
 }
 
@@ -119,12 +129,43 @@ impl Packet for Frame {
 
     #[inline(always)]
     fn may_hide_initial(&self, at: usize, datagram_end: usize, end: usize) -> bool {
-        let skipped = self.skipped;
-        buffers::may_hide_initial(
-            self.context,
-            at + skipped,
-            datagram_end + skipped,
-            end + skipped,
-        )
+        let [at, datagram_end, end] = [at, datagram_end, end].map(|at| (at + self.skipped) as u64);
+        let answer = if self.may_go_on {
+            edge_filter_quic(self.context, at, datagram_end, end)
+        } else {
+            edge_filter_quic_linear(self.context, at, datagram_end, end)
+        };
+        answer != 0
     }
+}
+
+/// A function of its own, and there twice: see `ending`. Offsets are those from the start of the
+/// buffer.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_quic(ctx: *mut xdp_md, at: u64, datagram_end: u64, end: u64) -> u32 {
+    let context = XdpContext::new(ctx);
+    match Buffers::of(&context) {
+        Some(frame) if frame.length() > first_buffer(ctx) => {
+            may_hide_initial(&frame, at, datagram_end, end)
+        }
+        _ => may_hide_initial(&Frame::linear(&context), at, datagram_end, end),
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn edge_filter_quic_linear(
+    ctx: *mut xdp_md,
+    at: u64,
+    datagram_end: u64,
+    end: u64,
+) -> u32 {
+    let frame = Frame::linear(&XdpContext::new(ctx));
+    may_hide_initial(&frame, at, datagram_end, end)
+}
+
+#[inline(always)]
+fn may_hide_initial<P: Packet>(frame: &P, at: u64, datagram_end: u64, end: u64) -> u32 {
+    quic::may_hide_initial(frame, at as usize, datagram_end as usize, end as usize).into()
 }

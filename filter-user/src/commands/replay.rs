@@ -6,7 +6,7 @@ use crate::applied::Applied;
 use crate::cli::{Against, PathOptions, ReplayOptions};
 use crate::config::{self, HostFacts, Loaded};
 use crate::daemon::beyond_capacity;
-use crate::kernel::Pins;
+use crate::kernel::{Pins, clock};
 use crate::last_good::{self, Kept};
 use crate::locations::Locations;
 use crate::replay::{About, Capture, Judge, JudgeError, Replay, ReplayError, Report};
@@ -109,7 +109,11 @@ fn running(
     let applied = Applied::load(folder, pin_path).map_err(anyhow::Error::from)?;
     let applied = applied.map(|applied| applied.as_in_force(active));
     let kept = match applied {
-        Some(applied) if applied.is_pending(active) => Kept::Candidate(active.generation()),
+        Some(applied)
+            if applied.is_pending(active) && !active.is_reverted(clock::boot_seconds()) =>
+        {
+            Kept::Candidate(active.generation())
+        }
         _ => Kept::LastGood,
     };
     let loaded = last_good::look(kept, folder, facts).map_err(anyhow::Error::from)?;

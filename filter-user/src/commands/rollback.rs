@@ -69,9 +69,9 @@ fn by_daemon(options: &PinOptions, locations: &Locations) -> Result<Option<Done>
 /// One store does it; the files follow, and a daemon that wakes up finds them so.
 fn by_pins(locations: &Locations) -> anyhow::Result<Done> {
     let (folder, pin_path) = (&locations.state_directory, &locations.pin_path);
-    let pins = Pins::open(pin_path)?
+    let state = Pins::open_state(pin_path)?
         .ok_or_else(|| anyhow!("{}: nothing is pinned here", pin_path.display()))?;
-    let active = pins.state.active();
+    let active = state.active();
     if !active.is_set() || !active.has_previous() {
         return Err(anyhow!("nothing was applied: nothing to roll back"));
     }
@@ -87,7 +87,7 @@ fn by_pins(locations: &Locations) -> anyhow::Result<Done> {
         return Err(anyhow!("reverted{at} already"));
     }
     let after = active.rolled_back();
-    if !pins.state.swap_active(active, after) {
+    if !state.swap_active(active, after) {
         return Err(anyhow!(
             "the policy changed at this moment: look at `edge-filter status`"
         ));
@@ -100,15 +100,15 @@ fn by_pins(locations: &Locations) -> anyhow::Result<Done> {
         );
         return Ok((generation, None));
     };
-    let was_confirmed = matches!(record.stage, Stage::Confirmed { .. });
+    let undo = record.to_undo(folder);
     // The file first: with the candidate in its place, the next start would put that in force again.
-    let restored = was_confirmed.then(|| configured::restore(&record.config));
+    let restored = undo.config.then(|| configured::restore(&record.config));
     record.stage = Stage::RolledBack { at: unix_now() };
     let mut previous = record.previous.clone();
     previous.generation = generation;
     previous.applied_at = unix_now();
     let mut written = vec![record.save(folder), previous.save(folder)];
-    if was_confirmed {
+    if undo.last_good {
         written.push(last_good::rename(Kept::Previous, Kept::LastGood, folder));
     }
     for error in written.into_iter().filter_map(Result::err) {

@@ -185,8 +185,9 @@ impl Daemon {
             .and_then(|()| applied.save(&folder))
             .map_err(anyhow::Error::from)
             .and_then(|()| {
+                let number = applied.generation;
                 let before = self.applied.replace(applied);
-                let placed = self.place(prepared, placement, false, links);
+                let placed = self.place(prepared, number, placement, false, links);
                 placed.inspect_err(|_| self.applied = before)
             });
         if let Err(error) = placed {

@@ -110,7 +110,8 @@ impl Daemon {
         is_fallback: bool,
         links: &[Link],
     ) -> anyhow::Result<()> {
-        let sources = self.place(prepared, placement, is_fallback, links)?;
+        let number = self.kernel.state.active().next_generation();
+        let sources = self.place(prepared, number, placement, is_fallback, links)?;
         self.interfaces
             .detach_others(&mut self.kernel, &self.policy.interfaces);
         if !is_fallback
@@ -128,6 +129,7 @@ impl Daemon {
     pub(super) fn place(
         &mut self,
         prepared: Prepared,
+        number: u32,
         placement: Placement,
         is_fallback: bool,
         links: &[Link],
@@ -152,7 +154,7 @@ impl Daemon {
         }
         let placed = self
             .kernel
-            .place(&generation.fixed, &generation.pages, placement);
+            .place_as(number, &generation.fixed, &generation.pages, placement);
         if let (Err(_), Some(before)) = (&placed, &written)
             && let Err(error) = before.save(folder)
         {

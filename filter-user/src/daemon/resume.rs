@@ -44,10 +44,15 @@ pub(super) fn applied(
 ) -> Resumed {
     let folder = &locations.state_directory;
     let Some(applied) = Applied::recover(folder, &locations.pin_path) else {
-        last_good::forget_candidates(folder, None);
         return Resumed::Settled(None);
     };
+    let number = applied.generation;
     let applied = applied.as_in_force(active);
+    if applied.generation != number
+        && let Err(error) = applied.save(folder)
+    {
+        tracing::error!(%error, "the state directory cannot be written to");
+    }
     last_good::forget_candidates(folder, Some(applied.generation));
     let Stage::Pending { deadline } = applied.stage else {
         if is_half_configured(&applied, active, folder) {
@@ -93,7 +98,9 @@ fn settled(
 ) -> Applied {
     let is_of_this_boot = applied.is_of_this_boot();
     let is_newest = active.generation() == applied.generation;
-    applied.stage = if is_of_this_boot && is_newest && !active.is_pending() {
+    // Going back, or placing another policy, gives out the number of one that never was in force.
+    let is_kept = active.has_previous() && !active.is_pending();
+    applied.stage = if is_of_this_boot && is_newest && is_kept {
         // The daemon ended between the kernel's word and the files.
         report(finish(&applied, folder, config));
         Stage::Confirmed { at: unix_now() }

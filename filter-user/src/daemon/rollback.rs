@@ -4,7 +4,7 @@
 use super::Daemon;
 use super::resume::numbers;
 use super::shared::unix_now;
-use crate::applied::{Applied, Stage};
+use crate::applied::{Applied, Stage, Undo};
 use crate::config::HostFacts;
 use crate::configured;
 use crate::control::{Answer, Refusal, RefusalKind};
@@ -103,26 +103,30 @@ impl Daemon {
         if !is_done_already {
             self.kernel.state.swap_active(active, active.rolled_back());
         }
-        let was_confirmed = matches!(applied.stage, Stage::Confirmed { .. });
         // A command that did this without the daemon has put the files back too, and said so.
         let written = Applied::recover(&folder, &self.settings.pin_path);
         let is_restored = is_done_already && written.is_some_and(|w| w.stage != applied.stage);
-        let kept = if was_confirmed && !is_restored {
-            Kept::Previous
-        } else {
-            Kept::LastGood
+        let undo = match is_restored {
+            true => Undo::default(),
+            false => applied.to_undo(&folder),
         };
+        // The file first: with the candidate in its place, the next start would put that in force again.
+        let restored = undo.config.then(|| configured::restore(&self.config));
+        let restored = restored.transpose();
         applied.stage = stage;
         if let Err(error) = applied.save(&folder) {
             tracing::error!(%error, "the rollback is not written down");
         }
+        let kept = if undo.last_good {
+            Kept::Previous
+        } else {
+            Kept::LastGood
+        };
         let previous = last_good::load(kept, &folder, &HostFacts::read());
-        let mut restored = Ok(None);
-        if was_confirmed && !is_restored {
-            restored = configured::restore(&self.config).map(Some);
-            if let Err(error) = last_good::rename(Kept::Previous, Kept::LastGood, &folder) {
-                tracing::error!(%error, "the policy in force is not kept for the next start");
-            }
+        if undo.last_good
+            && let Err(error) = last_good::rename(Kept::Previous, Kept::LastGood, &folder)
+        {
+            tracing::error!(%error, "the policy in force is not kept for the next start");
         }
         let generation = self.kernel.state.active().generation();
         {

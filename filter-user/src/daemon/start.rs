@@ -67,13 +67,14 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
     };
     let has_counted = counted.is_some();
     let counted = counted.unwrap_or_default();
-    let book = book(&locations, has_counted, &counted);
+    let (book, has_book) = book(&locations, has_counted, &counted);
     let active = active.unwrap_or(Active::from_word(0));
     let resumed = resume::applied(&locations, &book, active, &config);
     let first = match &resumed {
         Resumed::Pending { candidate, .. } => First::Pending(candidate.policy.clone()),
         Resumed::Settled(applied) => {
-            let beside = applied.as_ref().and_then(Applied::rollback_target);
+            let target = applied.as_ref().and_then(Applied::rollback_target);
+            let beside = target.filter(|_| has_book);
             First::find(&config, &locations, &host, &|loaded| {
                 let hash = text_hash(&loaded);
                 let beside = beside.filter(|(_, sha256)| **sha256 == hash);
@@ -162,7 +163,7 @@ pub async fn start(options: &RunOptions, paths: &PathOptions) -> Result<Daemon, 
         pins_problem: None,
         _lock: lock,
     };
-    if let Err(error) = daemon.first(first, resumed, &host).await {
+    if let Err(error) = daemon.first(first, resumed, has_book, &host).await {
         // What was not there before must not stay half done; what was stays in force.
         let links = daemon.kernel.folder.pinned_interfaces();
         let is_fresh = !is_adopted && links.is_empty();
@@ -229,6 +230,7 @@ impl Daemon {
         &mut self,
         first: First,
         resumed: Resumed,
+        has_book: bool,
         host: &HostFacts,
     ) -> anyhow::Result<()> {
         let ports = &host.ephemeral_ports;
@@ -252,7 +254,8 @@ impl Daemon {
         self.applied = applied;
         let target = self.applied.as_ref().and_then(Applied::rollback_target);
         let placement = match target {
-            Some((_, sha256)) if *sha256 == hash => Placement::Renewed,
+            // Without the numbers that it was made with, what a rollback would go back to is of no use.
+            Some((_, sha256)) if *sha256 == hash && has_book => Placement::Renewed,
             _ => Placement::ForGood,
         };
         self.ask_guard_at_start(&prepared, &links).await;
@@ -279,8 +282,9 @@ pub(super) fn report_warnings(loaded: &Loaded) {
     }
 }
 
-/// Names of numbers, such that no counter is ever shown under another's name.
-fn book(locations: &Locations, is_adopted: bool, counted: &[Counted]) -> Book {
+/// Names of numbers, such that no counter is ever shown under another's name; and whether they are
+/// those that the tables of earlier generations were made with.
+fn book(locations: &Locations, is_adopted: bool, counted: &[Counted]) -> (Book, bool) {
     let found = Book::recover(&locations.state_directory, &locations.pin_path);
     let is_known = found.is_some();
     let mut book = found.unwrap_or_else(|| Book::new(&locations.pin_path));
@@ -289,5 +293,5 @@ fn book(locations: &Locations, is_adopted: bool, counted: &[Counted]) -> Book {
     } else if !is_known {
         book.start_all_over(counted);
     }
-    book
+    (book, is_known)
 }

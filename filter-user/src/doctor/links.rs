@@ -3,8 +3,8 @@
 
 use super::facts::{Facts, PublishedPort};
 use super::{Check, Finding};
-use crate::config::policy::{Transport, Unlisted};
-use crate::kernel::netlink::Link;
+use crate::config::policy::{AttachMode, Transport, Unlisted};
+use crate::kernel::netlink::{Link, XdpMode};
 use crate::kernel::sockets::BoundSocket;
 use std::collections::BTreeMap;
 
@@ -102,10 +102,17 @@ fn is_looked_up_as_another(link: &Link, facts: &Facts) -> bool {
     match link.kind.as_str() {
         "vrf" => true,
         // In native mode a bond's program runs on its members.
-        "bond" => facts.is_configured(&link.name) || is_above_a_configured(link, facts),
+        "bond" => is_configured_natively(link, facts) || is_above_a_configured(link, facts),
         "team" | "bridge" => is_above_a_configured(link, facts),
         kind => ON_TOP.contains(&kind) && is_covered(link, facts),
     }
+}
+
+fn is_configured_natively(link: &Link, facts: &Facts) -> bool {
+    let mut interfaces = facts.policy.iter().flat_map(|policy| &policy.interfaces);
+    let is_generic = matches!(link.xdp, Some((XdpMode::Generic, _)));
+    let asked = interfaces.find(|interface| interface.name == link.name);
+    asked.is_some_and(|asked| asked.attach_mode != AttachMode::Generic && !is_generic)
 }
 
 /// Whether a configured device belongs to this one, or to what belongs to it.

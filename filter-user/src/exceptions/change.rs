@@ -115,9 +115,28 @@ impl Desk {
         let until_unix = order.duration.map(|duration| now.unix_after(duration));
         let mut changed = Vec::new();
         let mut before = Vec::new();
+        // Maps that were just made do not have what is written down yet.
+        let written = order
+            .keeps_longer
+            .then(|| self.journal.read())
+            .transpose()?;
+        let is_longer = |target: &Target, end: Option<u64>| {
+            end.is_some_and(|end| end >= expiry)
+                || written.as_ref().is_some_and(|content| {
+                    let key = Key {
+                        kind: order.kind,
+                        target: *target,
+                        service: order.service.clone(),
+                    };
+                    let entry = content.ledger.get(&key);
+                    let left = |entry: &Entry| entry.left_ns(&now).unwrap_or(FOREVER);
+                    let end = entry.map(|entry| now.monotonic_ns.saturating_add(left(entry)));
+                    end.is_some_and(|end| end >= expiry)
+                })
+        };
         for target in targets {
             let end = map.get(&target.key(scope))?;
-            if !(order.keeps_longer && end.is_some_and(|end| end >= expiry)) {
+            if !(order.keeps_longer && is_longer(target, end)) {
                 changed.push(*target);
                 before.push(end);
             }
@@ -245,8 +264,10 @@ impl Desk {
                 let is_in_force = *expiry > now_ns;
                 if !is_meant(target, key) {
                     one.goes_on_for_all |= is_in_force && key.scope() == Some(Scope::All);
-                    one.goes_on_with_another_note |=
-                        is_in_force && which.note.is_some() && key.scope() != Some(Scope::Any);
+                    one.goes_on_with_another_note |= is_in_force
+                        && which.note.is_some()
+                        && key.scope() != Some(Scope::Any)
+                        && (which.service.is_none() || key.scope() == scope);
                 } else if let Some(pins) = &self.pins {
                     map_of(&pins.exceptions, kind).remove(key)?;
                     one.was_in_force |= is_in_force;

@@ -105,7 +105,7 @@ impl Generations {
         })
     }
 
-    /// Puts a generation in force.
+    /// Puts a generation in force, as this number, if it is the next one.
     ///
     /// # Errors
     /// The kernel's refusal; the policy that was in force still is. Once the new one is, nothing
@@ -113,11 +113,15 @@ impl Generations {
     pub fn place(
         &mut self,
         state: &StateMap,
+        number: u32,
         fixed: &Fixed,
         pages: &[Box<Page>],
         placement: Placement,
     ) -> Result<Placed, KernelError> {
         let before = state.active();
+        if before.next_generation() != number {
+            return Err(KernelError::Overtaken);
+        }
         let slot = self.free_slot(before);
         let fixed_map = filled_fixed(fixed)?;
         let pages_map = filled_pages(pages)?;

@@ -173,7 +173,23 @@ impl Kernel {
         pages: &[Box<Page>],
         placement: Placement,
     ) -> Result<Placed, KernelError> {
-        self.generations.place(&self.state, fixed, pages, placement)
+        let number = self.state.active().next_generation();
+        self.place_as(number, fixed, pages, placement)
+    }
+
+    /// The same, if that is the next number still: nothing else was put in force since it was asked for.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn place_as(
+        &mut self,
+        number: u32,
+        fixed: &Fixed,
+        pages: &[Box<Page>],
+        placement: Placement,
+    ) -> Result<Placed, KernelError> {
+        self.generations
+            .place(&self.state, number, fixed, pages, placement)
     }
 
     /// Waits until no packet is judged any more that was being judged at the call.

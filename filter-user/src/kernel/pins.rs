@@ -271,16 +271,28 @@ impl Seen {
 }
 
 impl Pins {
+    /// The words shared with the packet program alone, for who needs no more: what else is pinned
+    /// may be missing or damaged.
+    ///
+    /// # Errors
+    /// The pin cannot be opened.
+    pub fn open_state(pin_path: &Path) -> Result<Option<StateMap>, KernelError> {
+        let folder = Folder::new(pin_path);
+        if !folder.map("STATE").exists() {
+            return Ok(None);
+        }
+        StateMap::new(&pinned(&folder, "STATE")?).map(Some)
+    }
+
     /// Opens what a daemon, living or dead, has pinned; `None` if nothing is.
     ///
     /// # Errors
     /// A pin that cannot be opened.
     pub fn open(pin_path: &Path) -> Result<Option<Self>, KernelError> {
-        let folder = Folder::new(pin_path);
-        if !folder.map("STATE").exists() {
+        let Some(state) = Self::open_state(pin_path)? else {
             return Ok(None);
-        }
-        let state = StateMap::new(&pinned(&folder, "STATE")?)?;
+        };
+        let folder = Folder::new(pin_path);
         let counters = Counters::new(pinned(&folder, "COUNTS")?, pinned(&folder, "NOTES")?)?;
         let connections = pinned(&folder, "CONNECTIONS")?;
         let sources = Sources::new(&connections, &pinned(&folder, "PACKETS")?)?;

@@ -194,7 +194,7 @@ fn transport(
             let quic_initial = match quic {
                 [first, a, b, c, d, ..] if first & 0x80 != 0 => {
                     let kind = first / 16 % 4;
-                    let behind = length - 8 >= 1200 && hides_a_packet(quic, length - 8);
+                    let behind = length - 8 >= 1200 && hides_an_initial(quic, length - 8);
                     match u32::from_be_bytes([*a, *b, *c, *d]) {
                         0 => false,
                         1 => kind == 0 || behind,
@@ -221,29 +221,47 @@ fn transport(
     }
 }
 
-/// Whether behind the QUIC packet at the start of a datagram there may be another one with a long
-/// header: what can be seen of the datagram, and its length.
-fn hides_a_packet(seen: &[u8], length: usize) -> bool {
-    let end = || {
-        let mut rest = seen.get(5..)?;
-        for _ in 0..2 {
-            let (id, after) = rest.split_first()?;
-            rest = after.get(usize::from(*id)..)?;
-        }
-        // Four bytes are there, whatever the length takes of them.
-        let number = number(rest, 0)? << 16 | number(rest, 2)?;
-        let (bytes, packet) = match number >> 30 {
-            0 => (1, number >> 24),
-            1 => (2, number >> 16 & 0x3fff),
-            2 => (4, number & 0x3fff_ffff),
-            _ => return None,
+/// Whether behind the QUIC packet at the start of a datagram there may be an Initial: what can be seen
+/// of the datagram, and its length.
+fn hides_an_initial(seen: &[u8], length: usize) -> bool {
+    let mut start = 0;
+    for _ in 0..4 {
+        let Some(end) = seen.get(start..).and_then(end_of_long_packet) else {
+            return true;
         };
-        let start = seen.len() - rest.len();
-        (packet < 0x4000).then_some(start + bytes + packet)
-    };
-    match end() {
-        Some(end) if end >= length => false,
-        Some(end) => seen.get(end).is_none_or(|first| first & 0x80 != 0),
-        None => true,
+        start += end;
+        if start + 5 > length {
+            return false;
+        }
+        let Some([first, version @ ..]) = seen.get(start..).and_then(<[u8]>::first_chunk::<5>)
+        else {
+            return true;
+        };
+        let kind = first / 16 % 4;
+        match (first & 0x80, u32::from_be_bytes(*version)) {
+            (0, _) | (_, 0) => return false,
+            (_, 1) if kind != 0 => {}
+            (_, 0x6b33_43cf) if kind != 1 => {}
+            _ => return true,
+        }
     }
+    true
+}
+
+/// How long a QUIC packet with a length is, by its header.
+fn end_of_long_packet(packet: &[u8]) -> Option<usize> {
+    let mut rest = packet.get(5..)?;
+    for _ in 0..2 {
+        let (id, after) = rest.split_first()?;
+        rest = after.get(usize::from(*id)..)?;
+    }
+    // Four bytes are there, whatever the length takes of them.
+    let number = number(rest, 0)? << 16 | number(rest, 2)?;
+    let (bytes, length) = match number >> 30 {
+        0 => (1, number >> 24),
+        1 => (2, number >> 16 & 0x3fff),
+        2 => (4, number & 0x3fff_ffff),
+        _ => return None,
+    };
+    (length < 0x4000).then_some(packet.len() - rest.len() + bytes + length)
 }

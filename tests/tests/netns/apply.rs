@@ -348,20 +348,6 @@ fn an_interface_that_the_candidate_leaves_out_is_detached_at_the_confirmation() 
 }
 
 #[test]
-fn a_candidate_whose_numbers_are_lost_is_not_waited_for() {
-    let mut scene = Scene::new();
-    scene.apply(&serving(11), &["--confirm", "1h"]);
-    scene.host.kill();
-    fs::write(scene.host.path("state/ids.json"), "{").expect("it is ours");
-    scene.host.start();
-    scene
-        .host
-        .wait_for_log("the numbers of its interfaces are lost");
-    scene.serves_only(10);
-    assert_eq!(scene.stage(), "reverted");
-}
-
-#[test]
 fn state_that_is_damaged_is_set_aside_and_named() {
     let mut scene = Scene::new();
     scene.apply(&serving(11), &[]);

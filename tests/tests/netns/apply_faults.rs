@@ -137,3 +137,57 @@ fn killed_at_any_renaming_of_a_second_apply_the_next_start_knows_what_is_in_forc
         }
     }
 }
+
+#[test]
+fn cut_short_at_any_renaming_a_rollback_without_a_daemon_finds_the_file_that_belongs_to_it() {
+    let mut scene = Scene::new();
+    for call in 1.. {
+        assert!(call < MANY, "an apply makes no end of calls");
+        // One is kept, so that there is an older file that must not come back in its place.
+        assert!(scene.apply(11, &[]));
+        let inject = format!("rename:signal=KILL:when={call}");
+        let log = scene.host.path("strace.log");
+        let strace = Strace::attach(scene.host.daemon(), &inject, &log);
+        if !scene.apply(12, &[]) {
+            wait::until("the end of the daemon", || scene.host.daemon().ended());
+        }
+        drop(strace);
+        let before = match scene.served() {
+            12 => 11,
+            _ => 10,
+        };
+        let has_survived = lives_on(scene.host.daemon());
+        scene.host.ask(&["rollback"]);
+        let assert = |scene: &Scene| {
+            assert_eq!(scene.served(), before, "call {call}");
+            let config = scene.host.config(&serving(before));
+            assert_eq!(scene.config(), config, "call {call}");
+        };
+        assert(&scene);
+        if !has_survived {
+            scene.host.start();
+            assert(&scene);
+        }
+        scene.host.reload_with(&serving(10));
+        if has_survived {
+            assert!(call > 1, "it renames nothing");
+            return;
+        }
+    }
+}
+
+#[test]
+fn with_numbers_that_are_lost_nothing_is_waited_for_and_nothing_rolled_back_to() {
+    let mut scene = Scene::new();
+    for (options, served, stage) in [(WAYS[0], 10, "reverted"), (WAYS[1], 11, "superseded")] {
+        assert!(scene.apply(11, options));
+        scene.host.kill();
+        fs::write(scene.host.path("state/ids.json"), "{").expect("it is ours");
+        scene.host.start();
+        assert_eq!(scene.served(), served);
+        assert_eq!(scene.host.json(&["status"])["apply"]["stage"], stage);
+        let output = scene.host.command(&["rollback"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(scene.served(), served);
+    }
+}

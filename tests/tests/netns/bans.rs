@@ -186,7 +186,8 @@ fn an_allow_lets_in_for_as_long_as_it_says_and_a_ban_wins() {
         served.is_served(12).then_some(())
     });
     wait::until("its end", || (total(&host, "allows") == 0).then_some(()));
-    served.assert_silent(12, false, PORT);
+    // The packet program's clock is a tick behind at most.
+    wait::until("silence for it", || (!served.is_served(12)).then_some(()));
 }
 
 #[test]

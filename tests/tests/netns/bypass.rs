@@ -62,6 +62,42 @@ fn everything_passes_and_is_counted_until_it_ends_by_itself_with_the_daemon_dead
 }
 
 #[test]
+fn neither_it_nor_a_rollback_asks_for_more_pins_than_it_needs() {
+    let net = Net::new();
+    let mut host = Host::start_with(&net.server, POLICY);
+    let server = (WIRE.server(false), PORT);
+    let _udp = Echo::udp(&net.server, server);
+    let ask = |client, wait| {
+        let source = WIRE.client(client, false);
+        net.client.run(|| ask_udp(source, server.into(), 10, wait))
+    };
+    host.write(
+        "candidate.toml",
+        &host.config(&POLICY.replace(".10\"", ".11\"")),
+    );
+    let candidate = host.path("candidate.toml");
+    let candidate = candidate.to_str().expect("it is text");
+    host.ask(&["apply", candidate, "--confirm", "1h"]);
+    host.kill();
+    let others = host.pins().into_iter().filter(|pin| {
+        let name = pin.file_name().and_then(|name| name.to_str());
+        pin.parent().is_some_and(|folder| folder.ends_with("maps")) && name != Some("STATE")
+    });
+    let others: Vec<_> = others.collect();
+    assert!(others.len() > 5, "{others:?}");
+    host.inside(|| others.iter().try_for_each(std::fs::remove_file))
+        .expect("they are pinned");
+    assert_eq!(ask(10, SILENCE), Answer::Silence);
+    host.ask(&["bypass", "--for", "10m"]);
+    assert_eq!(ask(10, PATIENCE), Answer::Served);
+    host.ask(&["bypass", "--end"]);
+    assert_eq!(ask(10, SILENCE), Answer::Silence);
+    host.ask(&["rollback"]);
+    assert_eq!(ask(10, PATIENCE), Answer::Served);
+    assert_eq!(ask(11, SILENCE), Answer::Silence);
+}
+
+#[test]
 fn nothing_to_bypass_is_a_failure() {
     let net = Net::new();
     let host = Host::new(&net.server);
