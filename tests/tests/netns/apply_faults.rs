@@ -34,6 +34,19 @@ impl Scene {
         self.host.command(&arguments).status.success()
     }
 
+    /// Applies the policy that serves client 12 while the daemon is killed at this renaming of a
+    /// file. Returns whom the policy in force serves, and whether the daemon made fewer.
+    fn apply_killed_at(&mut self, call: usize, options: &[&str]) -> (u8, bool) {
+        let inject = format!("rename:signal=KILL:when={call}");
+        let log = self.host.path("strace.log");
+        let strace = Strace::attach(self.host.daemon(), &inject, &log);
+        if !self.apply(12, options) {
+            wait::until("the end of the daemon", || self.host.daemon().ended());
+        }
+        drop(strace);
+        (self.served(), lives_on(self.host.daemon()))
+    }
+
     /// The one client that is served, by the kernel's own word.
     fn served(&self) -> u8 {
         let port = format!("{PORT}/tcp");
@@ -114,15 +127,7 @@ fn killed_at_any_renaming_of_a_second_apply_the_next_start_knows_what_is_in_forc
         for call in 1.. {
             assert!(call < MANY, "an apply makes no end of calls");
             assert!(scene.apply(11, WAYS[0]));
-            let inject = format!("rename:signal=KILL:when={call}");
-            let log = scene.host.path("strace.log");
-            let strace = Strace::attach(scene.host.daemon(), &inject, &log);
-            if !scene.apply(12, options) {
-                wait::until("the end of the daemon", || scene.host.daemon().ended());
-            }
-            drop(strace);
-            let in_force = scene.served();
-            let has_survived = lives_on(scene.host.daemon());
+            let (in_force, has_survived) = scene.apply_killed_at(call, options);
             if !has_survived {
                 scene.host.start();
             }
@@ -145,18 +150,8 @@ fn cut_short_at_any_renaming_a_rollback_without_a_daemon_finds_the_file_that_bel
         assert!(call < MANY, "an apply makes no end of calls");
         // One is kept, so that there is an older file that must not come back in its place.
         assert!(scene.apply(11, &[]));
-        let inject = format!("rename:signal=KILL:when={call}");
-        let log = scene.host.path("strace.log");
-        let strace = Strace::attach(scene.host.daemon(), &inject, &log);
-        if !scene.apply(12, &[]) {
-            wait::until("the end of the daemon", || scene.host.daemon().ended());
-        }
-        drop(strace);
-        let before = match scene.served() {
-            12 => 11,
-            _ => 10,
-        };
-        let has_survived = lives_on(scene.host.daemon());
+        let (in_force, has_survived) = scene.apply_killed_at(call, &[]);
+        let before = if in_force == 12 { 11 } else { 10 };
         scene.host.ask(&["rollback"]);
         let assert = |scene: &Scene| {
             assert_eq!(scene.served(), before, "call {call}");
